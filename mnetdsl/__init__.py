@@ -1,0 +1,1 @@
+"""mnetdsl: a compiler for MobileNets."""

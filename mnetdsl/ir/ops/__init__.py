@@ -1,0 +1,46 @@
+"""The table of all operations. A module's name here is its name in interpreter, backends and tests."""
+
+from __future__ import annotations
+
+from mnetdsl.ir.core import Op
+from mnetdsl.ir.ops.batch_norm import BatchNorm
+from mnetdsl.ir.ops.constant import Constant
+from mnetdsl.ir.ops.conv2d import Conv2d
+from mnetdsl.ir.ops.dense import Dense
+from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
+from mnetdsl.ir.ops.elementwise import Add, Mul
+from mnetdsl.ir.ops.normalize import Normalize
+from mnetdsl.ir.ops.pool import AvgPool, GlobalAvgPool, MaxPool
+from mnetdsl.ir.ops.shape import Concat, Pad, Reshape
+from mnetdsl.ir.ops.softmax import Softmax
+from mnetdsl.ir.ops.unary import Clamp, Gelu, HardSigmoid, HardSwish, Relu, Relu6, Sigmoid, Silu, Tanh
+
+OPERATIONS: dict[str, type[Op]] = {
+    kind.opcode: kind
+    for kind in (
+        Constant,
+        Normalize,
+        Conv2d,
+        DepthwiseConv2d,
+        Dense,
+        BatchNorm,
+        Add,
+        Mul,
+        Clamp,
+        Relu,
+        Relu6,
+        HardSigmoid,
+        HardSwish,
+        Sigmoid,
+        Silu,
+        Gelu,
+        Tanh,
+        Softmax,
+        AvgPool,
+        MaxPool,
+        GlobalAvgPool,
+        Pad,
+        Concat,
+        Reshape,
+    )
+}

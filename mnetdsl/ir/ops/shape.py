@@ -1,0 +1,73 @@
+"""Operations that move elements without computing: pad, concat, reshape."""
+
+from __future__ import annotations
+
+from math import prod
+
+from mnetdsl.ir.core import Op, ShapeError
+from mnetdsl.ir.declare import Float, Int, Ints, Operand, VariadicOperand
+from mnetdsl.ir.types import TensorType
+
+
+class Pad(Op):
+    """Adds a border of `value` around height and width.
+
+    input [N, H, W, C], padding [top, bottom, left, right]  ->  [N, top+H+bottom, left+W+right, C]
+    """
+
+    opcode = "pad"
+    input = Operand(rank=4)
+    padding = Ints(4, minimum=0)
+    value = Float(default=0.0)
+
+    def infer(self) -> TensorType:
+        batch, height, width, channels = self.input.type.shape
+        top, bottom, left, right = self.padding
+        return self.input.type.with_shape((batch, top + height + bottom, left + width + right, channels))
+
+
+class Concat(Op):
+    """Joins tensors along `axis` (never 0, the batch); all other sizes are equal.
+
+    inputs [N, …, A_i, …]  ->  [N, …, sum A_i, …]
+    """
+
+    opcode = "concat"
+    inputs = VariadicOperand()
+    axis = Int()
+
+    def infer(self) -> TensorType:
+        if not self.inputs:
+            raise ShapeError("`concat` needs at least one tensor", "inputs")
+        first = self.inputs[0].type
+        if not 1 <= self.axis < first.rank:
+            raise ShapeError(f"`concat` has no axis {self.axis} in {first}", "axis")
+        for value in self.inputs[1:]:
+            others = (value.type.shape[: self.axis], value.type.shape[self.axis + 1 :])
+            if others != (first.shape[: self.axis], first.shape[self.axis + 1 :]):
+                raise ShapeError(
+                    f"`concat` along axis {self.axis} needs equal other sizes, got {first} and {value.type}", "inputs"
+                )
+        joined = sum(value.type.shape[self.axis] for value in self.inputs)
+        return first.with_shape((*first.shape[: self.axis], joined, *first.shape[self.axis + 1 :]))
+
+
+class Reshape(Op):
+    """The same elements in the same order under another shape; the batch stays.
+
+    input [N, …], shape (without the batch)  ->  [N, *shape]
+    """
+
+    opcode = "reshape"
+    input = Operand()
+    shape = Ints(minimum=1)
+
+    def infer(self) -> TensorType:
+        batch, *sizes = self.input.type.shape
+        if prod(sizes) != prod(self.shape):
+            raise ShapeError(
+                f"`reshape` cannot turn {prod(sizes)} elements ({self.input.type}) into "
+                f"{'x'.join(map(str, self.shape))} ({prod(self.shape)})",
+                "shape",
+            )
+        return self.input.type.with_shape((batch, *self.shape))
