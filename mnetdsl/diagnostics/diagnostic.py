@@ -74,7 +74,13 @@ def error(
         message=message,
         primary=None if at is None else Label(at, label),
         secondary=also,
-        help=(help,) if isinstance(help, str) else help,
-        notes=(notes,) if isinstance(notes, str) else notes,
+        help=_lines(help),
+        notes=_lines(notes),
         location=location,
     )
+
+
+def _lines(text: str | tuple[str, ...]) -> tuple[str, ...]:
+    if isinstance(text, str):
+        return (text,) if text else ()
+    return text

@@ -1,0 +1,124 @@
+"""The Python API: everything the commands can do, for notebooks and build systems.
+
+import mnetdsl
+
+network = mnetdsl.load("mobilenet_v2", alpha=0.5).with_weights("random:1")
+logits = network.run({"image": image})["logits"]
+network.compile("host-c", "build/out")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnetdsl import resources
+from mnetdsl.ir.core import Module
+from mnetdsl.sema import Instance, build
+from mnetdsl.sema.values import Value
+from mnetdsl.syntax.reader import read_source
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mnetdsl.cost.summary import Summary
+    from mnetdsl.validate.report import ValidationReport
+
+
+def zoo() -> dict[str, Path]:
+    """Networks that ship with the compiler, by name."""
+    return {path.stem: path for path in sorted(resources.zoo_folder().glob("*.mnet"))}
+
+
+def find(name: str | Path) -> Path:
+    """The file behind a path, a folder with one `.mnet`, or the name of a zoo network."""
+    path = Path(name)
+    if not path.exists() and str(name) in (networks := zoo()):
+        return networks[str(name)]
+    return path
+
+
+def load(name: str | Path, /, *, model: str | None = None, **parameters: Value) -> Network:
+    """Reads, checks and expands a network.
+
+    `name` is a path, a folder that holds one `.mnet`, or a zoo network such as `mobilenet_v2`; `model` chooses a
+    model or deployment where the file has several; `parameters` set those of the model. Weights named by a
+    deployment are loaded by `with_weights()`. Raises `MnetError` with all that is wrong in the file.
+    """
+    source = read_source(find(name))
+    return Network(Path(source.path), build(source, model, parameters))
+
+
+@dataclass(frozen=True)
+class Network:
+    """A checked network with all parameters fixed. Its methods never change it."""
+
+    path: Path
+    instance: Instance
+
+    @property
+    def name(self) -> str:
+        return self.instance.module.name
+
+    @property
+    def module(self) -> Module:
+        """The IR as written: batch normalization unfolded, weights in `resources` once loaded."""
+        return self.instance.module
+
+    @property
+    def weights_path(self) -> Path | None:
+        """Weights that the deployment names, relative to the `.mnet` file."""
+        deployment = self.instance.deployment
+        if deployment is None or deployment.weights is None:
+            return None
+        return self.path.parent / deployment.weights
+
+    def with_weights(self, weights: str | Path | None = None) -> Network:
+        """The network with weights from a `.safetensors` or `.npz` file, or `random:SEED`.
+
+        None takes those that the deployment names. Raises `MnetError` listing missing, surplus and misshapen tensors.
+        """
+        from mnetdsl.weights import load_weights
+
+        chosen = weights if weights is not None else self.weights_path
+        if chosen is None:
+            return self
+        module = Module(self.module.name, self.module.graph, load_weights(self.module, str(chosen)))
+        return replace(self, instance=replace(self.instance, module=module))
+
+    def optimized(self) -> Module:
+        """The module as backends take it: batch norm and pads folded, activations and residuals fused."""
+        from mnetdsl.passes.pipelines import optimize
+
+        return optimize(self.module)
+
+    def summary(self) -> Summary:
+        """Shapes, parameters and multiply-accumulates per layer and in total; needs no weights."""
+        from mnetdsl.cost.summary import summarize
+
+        return summarize(self.module)
+
+    def run(self, inputs: Mapping[str, NDArray[np.generic]], on: str = "numpy") -> dict[str, NDArray[np.generic]]:
+        """Outputs by name for inputs `[N, …]` by name, on `numpy`, `c`, `iree-cpu` or `iree-vulkan`."""
+        from mnetdsl.backends.runners import make_runner
+
+        return make_runner(on, self.module if on == "numpy" else self.optimized()).run(inputs)
+
+    def compile(self, target: str, folder: str | Path | None = None) -> dict[str, bytes]:
+        """Files for `target` by name; written to `folder` (whole or not at all) where one is given."""
+        from mnetdsl.backends.targets import generate
+        from mnetdsl.files import write_folder
+
+        files = generate(self.optimized(), target)
+        if folder is not None:
+            write_folder(Path(folder), files)
+        return files
+
+    def validate(self, on: tuple[str, ...] = ("c", "iree-cpu"), seed: int = 0) -> ValidationReport:
+        """Compares backends with the interpreter, layer by layer where they can be observed."""
+        from mnetdsl.validate import validate
+
+        return validate(self.module, on=on, seed=seed)
