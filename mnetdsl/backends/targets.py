@@ -1,0 +1,39 @@
+"""What can be compiled for: each target and the generator of its files."""
+
+from __future__ import annotations
+
+from mnetdsl.diagnostics import MnetError, error
+from mnetdsl.diagnostics.suggest import did_you_mean
+from mnetdsl.ir.core import Module
+
+TARGETS: dict[str, str] = {
+    "host-c": "portable C99 with a main, Makefile and CMake file, for the machine at hand",
+    "iree-cpu": "IREE module (.vmfb) for the CPU at hand",
+    "iree-vulkan": "IREE module (.vmfb) for Vulkan",
+}
+"""Name -> what comes out, as `mnet targets` shows it."""
+
+
+def check_target(target: str) -> None:
+    """Raises `MnetError` for a target that does not exist."""
+    if target not in TARGETS:
+        suggestion = did_you_mean(target, list(TARGETS))
+        raise MnetError(
+            error(
+                "MN1101",
+                f"there is no target `{target}`",
+                help=(f"did you mean `{suggestion}`? " if suggestion else "") + f"targets: {', '.join(TARGETS)}",
+            )
+        )
+
+
+def generate(module: Module, target: str) -> dict[str, bytes]:
+    """Files of an optimized module for `target`, by name. Raises `MnetError`, also where weights are not loaded."""
+    check_target(target)
+    if target == "host-c":
+        from mnetdsl.backends import c
+
+        return c.generate(module, module.name).files
+    from mnetdsl.backends import iree
+
+    return iree.generate(module, module.name, target).files
