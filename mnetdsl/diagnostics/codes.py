@@ -62,7 +62,11 @@ CODES: dict[str, str] = {
     "MN0614": "number of labels differs from classes",
     "MN0615": "color does not fit the channels",
     "MN0616": "labels cannot be read",
+    "MN0620": "array for an input is missing or unknown",
+    "MN0621": "array does not fit the input",
     # MN07xx: weights
+    "MN0720": "weights are not loaded",
+    "MN0721": "weight array does not fit its constant",
     # MN08xx: images and data
     # MN09xx: files and outputs
     # MN10xx: IR text, verifier and passes
