@@ -1,0 +1,122 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from mnetdsl.api import Network
+    from mnetdsl.sema.values import Constant
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_SIZE_UNITS = {"K": 1024, "M": 1024 * 1024}
+_INT = re.compile(r"([+-]?\d+)([KM]?)")
+_FLOAT = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?")
+_WORD = re.compile(r"[A-Za-z_]\w*")
+
+
+def parse_assignments(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, Constant]:
+    """`name=value` each, the value written as in the language; quotes around a text may be left out."""
+    parameters: dict[str, Constant] = {}
+    for value in values:
+        name, separator, text = (part.strip() for part in value.partition("="))
+        if not separator or not _WORD.fullmatch(name):
+            raise click.BadParameter(f"{value!r} is not of the form name=value, for instance alpha=0.5")
+        if not text:
+            raise click.BadParameter(f"{name}= needs a value, for instance {name}=0.5")
+        if name in parameters:
+            raise click.BadParameter(f"{name} is set twice")
+        parameters[name] = parse_value(text)
+    return parameters
+
+
+def parse_value(text: str) -> Constant:
+    """A literal of the language: `3`, `64K`, `0.5`, `true`, `"text"`, `[1, 2]`, `relu6`; anything else is a text."""
+    from mnetdsl.sema.expressions import SYMBOLS
+
+    if match := _INT.fullmatch(text):
+        return int(match[1]) * _SIZE_UNITS.get(match[2], 1)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    if text in ("true", "false"):
+        return text == "true"
+    if text[0] == "[" and text[-1] == "]":
+        inside = text[1:-1].strip()
+        return tuple(parse_value(item.strip()) for item in inside.split(",") if item.strip()) if inside else ()
+    if len(text) >= 2 and text[0] == text[-1] == '"':
+        return text[1:-1]
+    return SYMBOLS.get(text, text)
+
+
+def file_argument(function: F) -> F:
+    """FILE: a `.mnet` file, a folder that holds one, or a network of the zoo."""
+    return click.argument("file", metavar="FILE")(function)
+
+
+def network_options(function: F) -> F:
+    """FILE with `--set` and `--model`: what it takes to build a network, see `load_network`."""
+    function = click.option(
+        "--model",
+        metavar="NAME",
+        help="The model or deployment to take, where FILE has several.",
+    )(function)
+    function = click.option(
+        "--set",
+        "parameters",
+        callback=parse_assignments,
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Set a parameter of the model, such as alpha=0.5. May be repeated.",
+    )(function)
+    return file_argument(function)
+
+
+def weights_option(function: F) -> F:
+    return click.option(
+        "--weights",
+        metavar="FILE",
+        help="A .safetensors or .npz file, or random:SEED. Default: what the deployment names.",
+    )(function)
+
+
+def json_option(function: F) -> F:
+    return click.option(
+        "--format",
+        "layout",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="json is for scripts.",
+    )(function)
+
+
+def load_network(file: str, parameters: Mapping[str, Constant], model: str | None) -> Network:
+    """The network behind FILE, `--set` and `--model`. Raises `MnetError` with all that is wrong in it."""
+    from mnetdsl.api import load
+
+    return load(file, model=model, **parameters)
+
+
+def load_with_weights(file: str, parameters: Mapping[str, Constant], model: str | None, weights: str | None) -> Network:
+    """As `load_network`, with weights; their absence is an error that says how to give them."""
+    from mnetdsl.diagnostics import MnetError, error
+
+    network = load_network(file, parameters, model)
+    if weights is None and network.weights_path is None:
+        raise MnetError(
+            error(
+                "MN0701",
+                f"`{network.name}` has no weights",
+                location=file,
+                help=(
+                    "give them: `--weights net.safetensors`, or `--weights random:1` to try shapes and speed",
+                    'or name them in the file: `deploy … of … { weights = "net.safetensors" }`',
+                ),
+            )
+        )
+    return network.with_weights(weights)
