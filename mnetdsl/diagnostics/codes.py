@@ -4,6 +4,25 @@ from __future__ import annotations
 
 CODES: dict[str, str] = {
     # MN01xx: lexing and parsing
+    "MN0101": "a character that the language does not have",
+    "MN0102": "something stands where it cannot stand",
+    "MN0103": "text in quotes does not end",
+    "MN0104": "no edition, or one that is not known",
+    "MN0105": "a bracket is not closed",
+    "MN0106": "a bracket closes nothing",
+    "MN0107": "a word or mark of another language",
+    "MN0108": "else without if",
+    "MN0109": "a doc comment that describes nothing",
+    "MN0110": "brackets nested too deeply",
+    "MN0111": "a word of the language as a name",
+    "MN0112": "outside a model or block",
+    "MN0113": "a value that is not used",
+    "MN0114": "= in the wrong place",
+    "MN0115": "comparisons cannot be chained",
+    "MN0116": "the line ends too early",
+    "MN0117": "something behind a complete statement",
+    "MN0118": "a comma is missing",
+    "MN0119": "a row does not fit its table",
     # MN02xx: names
     "MN0201": "unknown name",
     "MN0202": "defined twice",
@@ -69,8 +88,15 @@ CODES: dict[str, str] = {
     "MN0721": "weight array does not fit its constant",
     # MN08xx: images and data
     # MN09xx: files and outputs
+    "MN0901": "no such file",
+    "MN0902": "a file cannot be read",
+    "MN0903": "a file is too large for what it should be",
+    "MN0904": "a folder in place of a file",
+    "MN0905": "no UTF-8 text",
+    "MN0906": "an empty file",
     # MN10xx: IR text, verifier and passes
     # MN11xx: targets, budgets and backends
+    "MN1101": "unknown target",
     # MN12xx: toolchains
     # MN13xx: validation
     # MN14xx: command line

@@ -1,0 +1,168 @@
+"""Blocks, loops and tables become operations under stable names."""
+
+from __future__ import annotations
+
+import pytest
+
+from mnetdsl.diagnostics import MnetError
+from mnetdsl.ir.core import Module
+from mnetdsl.sema import build
+from mnetdsl.source import SourceFile
+
+HEAD = "mnet 1\nuse std.blocks { conv_bn, separable, inverted_residual }\n"
+
+
+def module(body: str, parameters: str = "", **overrides: int | float | bool | str) -> Module:
+    text = f"{HEAD}model net({parameters}) {{\n  input image: f32[16, 16, 4]\n{body}\n}}\n"
+    return build(SourceFile("net.mnet", text), overrides=overrides).module
+
+
+def layers(built: Module) -> list[str]:
+    return [op.name for op in built.graph.operations if op.opcode != "constant"]
+
+
+def codes(body: str, parameters: str = "", **overrides: int | float | bool | str) -> list[str]:
+    with pytest.raises(MnetError) as caught:
+        module(body, parameters, **overrides)
+    return [diagnostic.code for diagnostic in caught.value.diagnostics]
+
+
+def test_a_label_stands_before_the_layers_of_its_block() -> None:
+    assert layers(module("x = conv_bn(image, 8) as stem\noutput y = x")) == ["stem.conv", "stem.norm", "stem.relu6"]
+
+
+def test_a_block_without_label_adds_no_level() -> None:
+    assert layers(module("x = separable(image, 8)\noutput y = x"))[:2] == ["depthwise.conv", "depthwise.norm"]
+
+
+def test_a_table_names_its_iterations() -> None:
+    table = (
+        "table body {\nchannels repeat\n8 1\n16 2\n}\nx = image\nfor row in body {\nx = conv2d(x, row.channels)\n}\n"
+    )
+    assert layers(module(table + "output y = x")) == ["body.0.conv2d", "body.1.conv2d", "body.2.conv2d"]
+
+
+def test_adding_a_layer_elsewhere_renames_nothing() -> None:
+    before = set(layers(module("x = separable(image, 8) as a\nx = separable(x, 8) as b\noutput y = x")))
+    after = set(
+        layers(module("x = separable(image, 8) as a\nx = relu(conv2d(x, 8))\nx = separable(x, 8) as b\noutput y = x"))
+    )
+    assert before < after
+
+
+def test_first_is_true_in_the_first_repeat_of_each_row() -> None:
+    body = (
+        "table body {\nchannels stride repeat\n8 2 2\n8 2 1\n}\nx = image\nfor row in body {\n"
+        "x = conv2d(x, row.channels, stride = row.stride if row.first else 1)\n}\noutput y = x"
+    )
+    strides = [op.attributes["strides"] for op in module(body).graph.operations if op.opcode == "conv2d"]
+    assert strides == [(2, 2), (1, 1), (2, 2)]
+
+
+def test_a_repeat_of_zero_leaves_the_row_out() -> None:
+    body = "table body {\nchannels repeat\n8 0\n16 1\n}\nx = image\nfor row in body {\nx = conv2d(x, row.channels)\n}\n"
+    assert module(body + "output y = x").graph.outputs[0].value.type.shape == (1, 16, 16, 16)
+
+
+def test_a_residual_is_added_only_where_shapes_agree() -> None:
+    same = module("x = inverted_residual(image, 4)\noutput y = x")
+    other = module("x = inverted_residual(image, 8)\noutput y = x")
+    assert "add" in layers(same)
+    assert "add" not in layers(other)
+
+
+def test_an_expansion_of_one_has_no_expand_layer() -> None:
+    assert layers(module("x = inverted_residual(image, 4, expansion = 1)\noutput y = x"))[0] == "depthwise.conv"
+
+
+def test_an_output_names_its_layer() -> None:
+    assert layers(module("output logits = dense(global_avg_pool(image), 3)"))[-1] == "logits"
+
+
+def test_overrides_set_parameters_and_ints_become_floats() -> None:
+    built = module("output y = conv2d(image, round8(32 * alpha))", "alpha: float = 1.0", alpha=2)
+    assert built.graph.outputs[0].value.type.shape[-1] == 64
+
+
+def test_a_u8_input_is_normalized_as_declared() -> None:
+    text = (
+        "mnet 1\nmodel net() {\n input image: u8[8, 8, 3] { mean = [1, 2, 3], std = 2 }\n output y = relu(image)\n}\n"
+    )
+    first = build(SourceFile("net.mnet", text)).module.graph.operations[0]
+    assert (first.opcode, first.attributes["mean"], first.attributes["std"]) == ("normalize", (1.0, 2.0, 3.0), (2.0,))
+
+
+def test_locations_point_at_the_users_line_even_inside_library_blocks() -> None:
+    built = module("x = conv_bn(image, 8) as stem\noutput y = x")
+    conv = next(op for op in built.graph.operations if op.opcode == "conv2d")
+    assert (conv.location.file, conv.location.line) == ("net.mnet", 5)
+
+
+@pytest.mark.parametrize(
+    ("padding", "expected"),
+    [
+        ("same", (0, 1, 0, 1)),
+        ("symmetric", (1, 1, 1, 1)),
+        ("valid", (0, 0, 0, 0)),
+        ("2", (2, 2, 2, 2)),
+        ("[1, 2, 3, 4]", (1, 2, 3, 4)),
+    ],
+)
+def test_padding_is_explicit_in_the_ir(padding: str, expected: tuple[int, ...]) -> None:
+    built = module(f"output y = conv2d(image, 8, kernel = 3, stride = 2, padding = {padding})")
+    assert built.graph.operations[-1].attributes["padding"] == expected
+
+
+def test_independent_errors_are_all_reported_and_each_cause_once() -> None:
+    body = "x = conv2d(imag, 8)\ny = relu(x)\nz = conv2d(image, 8, strides = 2)\noutput w = y + nothing"
+    assert codes(body) == ["MN0201", "MN0201", "MN0303"]
+
+
+def test_an_error_in_a_loop_is_reported_once() -> None:
+    assert codes("x = image\nfor i in range(5) {\nx = conv2d(x, 0)\n}\noutput y = x") == ["MN0310"]
+
+
+def test_an_unknown_name_in_a_branch_not_taken_is_found() -> None:
+    assert codes("x = image\nif false {\nx = relu(nothing)\n}\noutput y = x") == ["MN0201"]
+
+
+def test_a_library_block_blames_the_users_call() -> None:
+    with pytest.raises(MnetError) as caught:
+        module("x = conv_bn(image, 0) as stem\noutput y = x")
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.primary is not None
+    assert diagnostic.primary.span.file.path == "net.mnet"
+    assert diagnostic.primary.span.line == 5
+
+
+def test_a_shape_conflict_names_the_layer_that_made_it() -> None:
+    with pytest.raises(MnetError) as caught:
+        module("y = depthwise_conv2d(image, stride = 2)\noutput z = y + image")
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.code == "MN0401"
+    assert [label.span.line for label in diagnostic.secondary] == [5]
+    assert "16x16 into 8x8" in diagnostic.secondary[0].text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "x = 2 ** 60\noutput y = image",
+        "x = 10 ** 400\noutput y = image",
+        "x = 1e308 * 10\noutput y = image",
+        "x = range(1000000)\noutput y = image",
+        "for i in range(9999) {\nfor j in range(9999) {\nx = i * j\n}\n}\noutput y = image",
+        "output y = conv2d(image, 2000000000)",
+        "output y = conv2d(image, 64, kernel = 100000, padding = 100000)",
+    ],
+)
+def test_no_expression_exhausts_the_machine(body: str) -> None:
+    assert codes(body)
+
+
+def test_recursion_is_refused() -> None:
+    text = "mnet 1\nblock a(x: tensor) {\n return b(x)\n}\nblock b(x: tensor) {\n return a(x)\n}\n"
+    text += "model net() {\n input image: f32[4, 4, 1]\n output y = a(image)\n}\n"
+    with pytest.raises(MnetError) as caught:
+        build(SourceFile("net.mnet", text))
+    assert [d.code for d in caught.value.diagnostics] == ["MN0502"]
