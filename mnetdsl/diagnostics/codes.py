@@ -98,6 +98,7 @@ CODES: dict[str, str] = {
     # MN11xx: targets, budgets and backends
     "MN1101": "unknown target",
     # MN12xx: toolchains
+    "MN1210": "PyTorch is not installed",
     # MN13xx: validation
     # MN14xx: command line
 }

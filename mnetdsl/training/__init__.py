@@ -1,0 +1,79 @@
+"""Networks as PyTorch modules: train and fine-tune the very `.mnet` file that is compiled (extra `[torch]`).
+
+    network = mnetdsl.load("examples/digits")
+    net = to_torch(network.module)              # a torch.nn.Module, images [N, H, W, C] in, logits [N, K] out
+    ...                                         # train it as any other
+    save_weights(net, "digits.safetensors")     # network.with_weights("digits.safetensors") reads it
+
+Importing this package does not import torch; calling its functions does.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mnetdsl.diagnostics import MnetError, error
+from mnetdsl.ir.core import Module
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mnetdsl.training.network import TorchNetwork
+
+__all__ = ["load_weights", "save_weights", "to_torch", "weights_of"]
+
+
+def to_torch(module: Module, seed: int = 0) -> TorchNetwork:
+    """`module` as a `torch.nn.Module` in training mode.
+
+    Arrays that `module.resources` holds are copied in; the others start at random, drawn from `seed` alone (He et
+    al. 2015). Batch normalization keeps its own statistics. Raises `MnetError` where torch is not installed, and
+    `ValueError` where an array has another shape than its constant.
+    """
+    _require_torch()
+    from mnetdsl.training.network import TorchNetwork
+
+    return TorchNetwork(module, seed)
+
+
+def weights_of(network: TorchNetwork) -> dict[str, NDArray[np.generic]]:
+    """Copies of all parameters and statistics by name, as `Module.resources` holds them."""
+    return {name: tensor.detach().cpu().contiguous().numpy().copy() for name, tensor in network.state_dict().items()}
+
+
+def save_weights(network: TorchNetwork, path: str | Path) -> None:
+    """Writes all parameters and statistics to a `.safetensors` file, whole or not at all; `mnet` reads it.
+
+    The same weights give the same bytes. `safetensors.torch.save_file(network.state_dict(), path)` writes the same
+    tensors. Raises `MnetError` where the file cannot be written.
+    """
+    from safetensors.numpy import save
+
+    from mnetdsl.files import write_whole
+
+    write_whole(Path(path), save(weights_of(network)))
+
+
+def load_weights(network: TorchNetwork, path: str | Path) -> None:
+    """Reads weights from a `.safetensors` or `.npz` file, or `random:SEED`, into `network`.
+
+    Raises `MnetError` listing missing, surplus and misshapen tensors.
+    """
+    from mnetdsl import weights
+
+    network.set_weights(weights.load_weights(network.program.module, str(path)))
+
+
+def _require_torch() -> None:
+    if importlib.util.find_spec("torch") is None:
+        raise MnetError(
+            error(
+                "MN1210",
+                "PyTorch is not installed",
+                help="install mnetdsl with its extra: pip install 'mnetdsl[torch]'",
+                notes="training needs it; checking, compiling and running networks do not",
+            )
+        )

@@ -1,0 +1,44 @@
+"""What each operation computes in PyTorch: a second definition, independent of the interpreter's.
+
+Every function takes the operation and its operands by their declared names. Maps are [N, H, W, C] tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from mnetdsl.training.ops import unary
+from mnetdsl.training.ops.batch_norm import batch_norm
+from mnetdsl.training.ops.conv2d import conv2d
+from mnetdsl.training.ops.dense import dense
+from mnetdsl.training.ops.depthwise_conv2d import depthwise_conv2d
+from mnetdsl.training.ops.elementwise import add, mul
+from mnetdsl.training.ops.normalize import normalize
+from mnetdsl.training.ops.pool import avg_pool, global_avg_pool, max_pool
+from mnetdsl.training.ops.shape import concat, pad, reshape
+from mnetdsl.training.ops.softmax import softmax
+
+EVALUATE: dict[str, Callable[..., Tensor]] = {
+    "normalize": normalize,
+    "conv2d": conv2d,
+    "depthwise_conv2d": depthwise_conv2d,
+    "dense": dense,
+    "batch_norm": batch_norm,
+    "add": add,
+    "mul": mul,
+    "clamp": unary.clamp,
+    **dict.fromkeys(unary.FUNCTIONS, unary.evaluate),
+    "softmax": softmax,
+    "avg_pool": avg_pool,
+    "max_pool": max_pool,
+    "global_avg_pool": global_avg_pool,
+    "pad": pad,
+    "concat": concat,
+    "reshape": reshape,
+}
+"""Opcode -> function, for all operations but constants."""
+
+DEPENDS_ON_MODE = frozenset({"batch_norm"})
+"""Operations that also take `training` and `momentum`."""

@@ -1,0 +1,49 @@
+"""Parameters and statistics as a tree of modules that follows the hierarchical layer names."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Scope(nn.Module):
+    """What lies below one part of a layer name: `stem` holds `conv`, which holds the parameter `weight`.
+
+    `network.get_submodule("stem").eval()` freezes the statistics below it, `requires_grad_(False)` its parameters.
+    Children are entered into the tables of `nn.Module` without its `add_module`, which refuses names that are also
+    methods, such as `half` or `type`; a layer may have any name.
+    """
+
+    def child(self, path: str) -> Scope:
+        """The scope at `path` (dotted, empty for this one), made where it is missing."""
+        scope = self
+        for part in path.split(".") if path else ():
+            if part not in scope._modules:
+                scope._modules[part] = Scope()
+            found = scope._modules[part]
+            assert isinstance(found, Scope)
+            scope = found
+        return scope
+
+    def enter(self, name: str, values: Tensor, trainable: bool) -> None:
+        """Holds `values` under the dotted `name`: a parameter where `trainable`, else a buffer."""
+        path, _, leaf = name.rpartition(".")
+        scope = self.child(path)
+        if trainable:
+            scope._parameters[leaf] = nn.Parameter(values)
+        else:
+            scope._buffers[leaf] = values
+
+    def tensor(self, name: str) -> Tensor:
+        """The parameter or buffer under the dotted `name`."""
+        path, _, leaf = name.rpartition(".")
+        scope = self.child(path)
+        for table in (scope._parameters, scope._buffers):
+            found = table.get(leaf)
+            if isinstance(found, torch.Tensor):
+                return found
+        return getattr(scope, leaf)
+
+    def extra_repr(self) -> str:
+        tensors = {**self._parameters, **self._buffers}
+        return ", ".join(f"{name} {list(tensor.shape)}" for name, tensor in tensors.items() if tensor is not None)
