@@ -101,6 +101,7 @@ class Expander:
                 ports.input(statement, frame, self.layers, self.evaluator)
             case ast.Output():
                 self._only_in_model("output", statement.span, frame)
+                ports.check_new_output(statement, self.layers, self.report)
                 label = statement.name.text if statement.label is None else statement.label.text
                 value = self.evaluator.evaluate(statement.value, frame, label)
                 ports.output(statement, value, frame, self.layers, self.evaluator)

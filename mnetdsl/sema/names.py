@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mnetdsl.diagnostics import Diagnostic, Label, error
 from mnetdsl.diagnostics.suggest import did_you_mean
@@ -15,10 +15,17 @@ from mnetdsl.sema.values import POISON, FileScope
 from mnetdsl.syntax import ast
 
 
-def check_names(scope: FileScope, report: Report) -> None:
-    """Reports names that are defined nowhere, and malformed parameter lists."""
-    for item in scope.file.items:
-        if isinstance(item, ast.Block | ast.Model):
+def check_names(scope: FileScope, report: Report, syntax_errors: Sequence[Diagnostic] = ()) -> None:
+    """Reports names that are defined nowhere, and malformed parameter lists.
+
+    A block or model with a syntax error is left out, since what could not be parsed may define its names.
+    """
+    places = [problem.primary.span.start for problem in syntax_errors if problem.primary is not None]
+    items = [item for item in scope.file.items if isinstance(item, ast.Block | ast.Model)]
+    if any(not any(item.span.start <= place < item.span.end for item in scope.file.items) for place in places):
+        return
+    for item in items:
+        if not any(item.span.start <= place < item.span.end for place in places):
             _check_parameters(item, report)
             frame = Frame(scope)
             for parameter in item.parameters:

@@ -71,6 +71,11 @@ def _sizes(statement: ast.Input, frame: Frame, evaluator: Evaluator) -> tuple[in
     return tuple(sizes)
 
 
+def check_new_output(statement: ast.Output, layers: Layers, report: Report) -> None:
+    """Reports a second output of the same name, before its layer would be blamed for having that name."""
+    _check_new(statement.name, [port.name for port in layers.builder.graph.outputs], "output", report)
+
+
 def output(statement: ast.Output, value: Value, frame: Frame, layers: Layers, evaluator: Evaluator) -> None:
     """Adds an output port for an evaluated tensor."""
     report = evaluator.report
@@ -78,7 +83,6 @@ def output(statement: ast.Output, value: Value, frame: Frame, layers: Layers, ev
         raise report.stop(
             error("MN0607", f"an output must be a tensor, got {describe(value)}", at=statement.value.span)
         )
-    _check_new(statement.name, [port.name for port in layers.builder.graph.outputs], "output", report)
     settings = _settings(statement.settings, ("labels",), "output", frame, evaluator)
     span = layers.visible(statement.span, frame.in_library)
     port = layers.builder.output(statement.name.text, value.value, Location.of(span, statement.name.text))
@@ -112,7 +116,7 @@ def check_present(model: ast.Model, layers: Layers, report: Report) -> None:
                 help="declare one: `input image: u8[224, 224, 3] { color = rgb, mean = 127.5, std = 127.5 }`",
             )
         )
-    if not graph.outputs:
+    elif not graph.outputs:
         report.add(
             error(
                 "MN0602",

@@ -42,7 +42,7 @@ def build(source: SourceFile, name: str | None = None, overrides: Mapping[str, V
     file, problems = parse_with_errors(source)
     report.extend(problems)
     scope = Modules(report).scope(file)
-    check_names(scope, report)
+    check_names(scope, report, problems)
     if problems:
         report.raise_if_any()
     deployments = _deployments(file, scope, report)
@@ -65,7 +65,7 @@ def check(source: SourceFile, overrides: Mapping[str, Value] | None = None) -> t
     file, problems = parse_with_errors(source)
     report.extend(problems)
     scope = Modules(report).scope(file)
-    check_names(scope, report)
+    check_names(scope, report, problems)
     if problems:
         return tuple(report.diagnostics)
     deployments = _deployments(file, scope, report)

@@ -174,7 +174,7 @@ def _bracket(found: Unexpected) -> Diagnostic | None:
         return _unclosed(source, innermost, span, "the file ends before it is closed")
     if token.type in ("_NEWLINE", "LBRACE", "RBRACE") and innermost is not None and innermost.type != "LBRACE":
         return _unclosed(source, innermost, span, "this stands before it is closed")
-    if innermost is not None and innermost.type != "LBRACE" and token.type == "NAME" and found.starts_line(token):
+    if innermost is not None and innermost.type != "LBRACE" and str(token).isidentifier() and found.starts_line(token):
         return _unclosed(source, innermost, span, "a new line begins before it is closed")
     if token.type in CLOSING:
         if innermost is None:
@@ -264,7 +264,7 @@ def _statement(found: Unexpected) -> Diagnostic | None:
             at=span,
             help=f"choose another name, such as `{word}_value`",
         )
-    if not open and expected & {"BLOCK", "MODEL"}:
+    if not open and "MODEL" in expected:
         suggestion = did_you_mean(word, ("use", "block", "model", "deploy"))
         return error(
             "MN0112",

@@ -67,15 +67,20 @@ class _Parse:
         self.previous: Token | None = None
         self.open: list[Token] = []
         """Brackets and braces that are open, of what was accepted."""
+        self.recovering = False
+        """True behind an error until a token fits again: what does not fit before that has the same cause."""
 
     def run(self) -> tuple[ast.MnetFile, tuple[Diagnostic, ...]]:
         empty = ast.MnetFile(mistakes.at(self.source, 0, 0), self.source, 1, ())
         tokens = self._tokens()
-        for token in tokens:
-            if not self._accept(token):
-                self._recover(token, tokens)
-                if len(self.problems) >= MAX_SYNTAX_ERRORS:
-                    return empty, tuple(self.problems)
+        try:
+            for token in tokens:
+                if not self._accept(token):
+                    self._recover(token, tokens)
+                    if len(self.problems) >= MAX_SYNTAX_ERRORS:
+                        return empty, tuple(self.problems)
+        except MnetError as hopeless:
+            return empty, (*self.problems, *hopeless.diagnostics)
         end = Token("$END", "", start_pos=len(self.source.text), end_pos=len(self.source.text))
         if not self._accept(end, is_end=True):
             if not self.problems:
@@ -109,6 +114,7 @@ class _Parse:
             self.open.pop()
         if token.type != NEWLINE:
             self.previous = token
+            self.recovering = False
         return True
 
     def _acceptable(self, kind: str) -> bool:
@@ -131,13 +137,16 @@ class _Parse:
         return False
 
     def _report(self, token: Token) -> None:
-        expected = frozenset(self.state.parse_conf.parse_table.states[self.state.position])
+        terminals = self.state.parse_conf.parse_table.states[self.state.position]
+        expected = frozenset(kind for kind in terminals if self._acceptable(kind))
         found = mistakes.Unexpected(self.source, token, self.previous, expected, tuple(self.open))
         self.problems.append(mistakes.diagnose(found))
 
     def _recover(self, token: Token, tokens: Iterator[Token]) -> None:
         """Gives up the innermost statement, table row or item and skips to the end of its line or its braces."""
-        self._report(token)
+        if not self.recovering:
+            self._report(token)
+        self.recovering = True
         rule = self._pop_to_recovery()
         if rule is None:
             for _ in tokens:
