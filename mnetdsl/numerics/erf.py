@@ -2,7 +2,8 @@
 
 NumPy has no erf. The rational approximations are those of W. J. Cody, "Rational Chebyshev approximations for the
 error function", Mathematics of Computation 23 (1969), 631-637, with the coefficients of his CALERF (1990); their
-relative error, rounding included, is below 1e-14, so results rounded to float32 are those of the exact function but for rare ties.
+relative error, rounding included, is below 1e-14, so results rounded to float32 are those of the exact function but
+for rare near-ties.
 """
 
 from __future__ import annotations

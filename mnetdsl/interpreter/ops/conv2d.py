@@ -5,24 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from mnetdsl.interpreter.frame import Array, Frame
 from mnetdsl.interpreter.ops.activation import activate
-from mnetdsl.interpreter.ops.bands import bands, row_bias
+from mnetdsl.interpreter.ops.bands import aligned_empty, bands, row_bias
+from mnetdsl.interpreter.ops.window import Windows
 from mnetdsl.ir.ops.conv2d import Conv2d
 
 BAND_ELEMENTS = 64 * 1024
 """Of a band's result (256 KiB), and of its column matrix."""
+
+Finish = Callable[[int, int], None]
 
 
 def conv2d(op: Conv2d, frame: Frame) -> Array:
     """A 1x1 kernel multiplies the map as it is; any other one multiplies the window's pixels, gathered in bands."""
     x = frame[op.input]
     kernel_height, kernel_width, _, channels = op.filter.type.shape
-    batch = x.shape[0]
     _, height, width, _ = op.type.shape
-    output = np.empty((batch, height, width, channels), np.float32)
+    output = aligned_empty(x.shape[0], height, width, channels)
     finish = _epilogue(op, frame, output)
     if (kernel_height, kernel_width) == (1, 1) and not any(op.padding):
         _pointwise(x[:, :: op.strides[0], :: op.strides[1]], frame[op.filter], output, finish)
@@ -31,10 +32,11 @@ def conv2d(op: Conv2d, frame: Frame) -> Array:
     return output
 
 
-def _epilogue(op: Conv2d, frame: Frame, output: Array) -> Callable[[int, int], None]:
+def _epilogue(op: Conv2d, frame: Frame, output: Array) -> Finish:
     """Completes rows `start` to `stop` of `output`, seen as [N * OH, OW * O]: activation(rows + bias) + residual."""
-    rows = output.reshape(output.shape[0] * output.shape[1], -1)
-    bias = row_bias(frame.optional(op.bias), output.shape[2])
+    batch, height, width, _ = output.shape
+    rows = output.reshape(batch * height, -1)
+    bias = row_bias(frame.optional(op.bias), width)
     residual = frame.optional(op.residual)
     residual_rows = None if residual is None else np.broadcast_to(residual, output.shape).reshape(rows.shape)
 
@@ -49,39 +51,32 @@ def _epilogue(op: Conv2d, frame: Frame, output: Array) -> Callable[[int, int], N
     return finish
 
 
-def _pointwise(x: Array, filter: Array, output: Array, finish: Callable[[int, int], None]) -> None:
+def _pointwise(x: Array, filter: Array, output: Array, finish: Finish) -> None:
     """x [N, OH, OW, I], filter [1, 1, I, O]."""
     batch, height, width, channels = output.shape
     matrix = filter[0, 0]
     source = x.reshape(batch * height, width, -1)
     target = output.reshape(batch * height, width, channels)
     for start, stop in bands(batch * height, width * channels, BAND_ELEMENTS):
-        np.matmul(source[start:stop].reshape(-1, matrix.shape[0]), matrix, out=target[start:stop].reshape(-1, channels))
+        pixels = (stop - start) * width
+        np.matmul(source[start:stop].reshape(pixels, -1), matrix, out=target[start:stop].reshape(pixels, channels))
         finish(start, stop)
 
 
-def _gathered(op: Conv2d, x: Array, filter: Array, output: Array, finish: Callable[[int, int], None]) -> None:
+def _gathered(op: Conv2d, x: Array, filter: Array, output: Array, finish: Finish) -> None:
     """im2col (Chellapilla et al. 2006) on bands of rows, so that the column matrix stays in the cache."""
     kernel_height, kernel_width, inputs, channels = filter.shape
     _, height, width, _ = output.shape
     taps = kernel_height * kernel_width * inputs
     matrix = filter.reshape(taps, channels)
-    top, bottom, left, right = op.padding
-    padded = np.zeros((top + x.shape[1] + bottom, left + x.shape[2] + right, inputs), np.float32)
-    row, column, channel = padded.strides
-    windows = as_strided(
-        padded,
-        (height, width, kernel_height, kernel_width, inputs),
-        (row * op.strides[0], column * op.strides[1], row * op.dilations[0], column * op.dilations[1], channel),
-        writeable=False,
-    )
+    windows = Windows(x.shape[1:], (kernel_height, kernel_width), op.strides, op.dilations, op.padding)
     row_elements = width * max(taps, channels)
-    scratch = np.empty(max(BAND_ELEMENTS // row_elements, 1) * width * taps, np.float32)
+    scratch = aligned_empty(max(BAND_ELEMENTS // row_elements, 1) * width * taps)
     for index, image in enumerate(x):
-        padded[top : top + x.shape[1], left : left + x.shape[2]] = image
+        view = windows.of(image, height, width, inputs)
         for start, stop in bands(height, row_elements, BAND_ELEMENTS):
             pixels = (stop - start) * width
             columns = scratch[: pixels * taps].reshape(pixels, taps)
-            columns.reshape(windows[start:stop].shape)[:] = windows[start:stop]
+            columns.reshape(view[start:stop].shape)[:] = view[start:stop]
             np.matmul(columns, matrix, out=output[index, start:stop].reshape(pixels, channels))
             finish(index * height + start, index * height + stop)

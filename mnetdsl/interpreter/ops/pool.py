@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from mnetdsl.interpreter.frame import Array, Frame
-from mnetdsl.interpreter.ops.window import Axis, axes, taps
+from mnetdsl.interpreter.ops.window import Axis
 from mnetdsl.ir.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
+
+Region = tuple[slice, slice]
 
 
 def avg_pool(op: AvgPool, frame: Frame) -> Array:
@@ -15,11 +19,11 @@ def avg_pool(op: AvgPool, frame: Frame) -> Array:
     _, height, width, channels = op.type.shape
     total = np.zeros((x.shape[0], height, width, channels), np.float64)
     count = np.zeros((height, width, 1), np.float64)
-    rows, columns = _axes(op, x)
-    for tap in taps(rows, columns, 0, height):
-        total[:, tap.target_rows, tap.target_columns] += x[:, tap.source_rows, tap.source_columns]
-        count[tap.target_rows, tap.target_columns] += 1
-    return (total / count).astype(np.float32)
+    for target, source in _taps(op):
+        total[:, *target] += x[:, *source]
+        count[target] += 1
+    np.divide(total, count, out=total)
+    return total.astype(np.float32)
 
 
 def max_pool(op: MaxPool, frame: Frame) -> Array:
@@ -28,10 +32,8 @@ def max_pool(op: MaxPool, frame: Frame) -> Array:
     _, height, width, channels = op.type.shape
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
     result = np.full((x.shape[0], height, width, channels), lowest, x.dtype)
-    rows, columns = _axes(op, x)
-    for tap in taps(rows, columns, 0, height):
-        target = result[:, tap.target_rows, tap.target_columns]
-        np.maximum(target, x[:, tap.source_rows, tap.source_columns], out=target)
+    for target, source in _taps(op):
+        np.maximum(result[:, *target], x[:, *source], out=result[:, *target])
     return result
 
 
@@ -41,5 +43,12 @@ def global_avg_pool(op: GlobalAvgPool, frame: Frame) -> Array:
     return mean.astype(np.float32)
 
 
-def _axes(op: Pool, x: Array) -> tuple[Axis, Axis]:
-    return axes(x.shape[1:3], op.kernel, op.strides, (1, 1), op.padding, op.type.shape[1:3])
+def _taps(op: Pool) -> Iterator[tuple[Region, Region]]:
+    """For each position in the window: the result pixels where it is inside the map, and the pixels they read."""
+    top, _, left, _ = op.padding
+    _, height, width, _ = op.input.type.shape
+    _, rows, columns, _ = op.type.shape
+    horizontal = list(Axis(width, op.kernel[1], op.strides[1], left, columns).taps())
+    for target_rows, source_rows in Axis(height, op.kernel[0], op.strides[0], top, rows).taps():
+        for target_columns, source_columns in horizontal:
+            yield (target_rows, target_columns), (source_rows, source_columns)

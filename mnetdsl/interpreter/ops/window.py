@@ -1,9 +1,58 @@
-"""Which pixels each tap of a sliding window reads (no operation of its own)."""
+"""What sliding windows read (no operation of its own)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from mnetdsl.interpreter.frame import Array
+
+
+class Windows:
+    """The windows of one image after the other; keeps the padded copy from image to image.
+
+    `size` is [H, W, C]; kernel, strides and dilations are (height, width), padding is [top, bottom, left, right].
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, ...],
+        kernel: tuple[int, int],
+        strides: tuple[int, ...],
+        dilations: tuple[int, ...],
+        padding: tuple[int, ...],
+    ) -> None:
+        top, bottom, left, right = padding
+        height, width, channels = size
+        self.kernel = kernel
+        self.strides = strides
+        self.dilations = dilations
+        self.padded = np.zeros((top + height + bottom, left + width + right, channels), np.float32)
+        self.inside = self.padded[top : top + height, left : left + width]
+
+    def of(self, image: Array, rows: int, columns: int, run: int) -> Array:
+        """[rows, columns, KH, KW, run]: what result pixel (row, column) multiplies, zeros in the padding.
+
+        `run` counts contiguous elements: C for one pixel; a whole row of results, OW * C, where the stride is 1 and
+        `columns` is therefore 1. Valid until the next call.
+        """
+        self.inside[:] = image
+        row, column, element = self.padded.strides
+        return as_strided(
+            self.padded,
+            (rows, columns, *self.kernel, run),
+            (
+                row * self.strides[0],
+                column * self.strides[1],
+                row * self.dilations[0],
+                column * self.dilations[1],
+                element,
+            ),
+            writeable=False,
+        )
 
 
 @dataclass(frozen=True)
@@ -13,61 +62,15 @@ class Axis:
     size: int
     kernel: int
     stride: int
-    dilation: int
     before: int
     output: int
 
-    def tap(self, index: int, start: int, stop: int) -> tuple[slice, slice] | None:
-        """Of output positions `start` to `stop`, those whose tap `index` lies inside the map, counted from `start`,
-        and the map's positions that it reads there; None where it reads padding only."""
-        shift = index * self.dilation - self.before
-        first = max(start, -(shift // self.stride))
-        last = min(stop, (self.size - 1 - shift) // self.stride + 1)
-        if first >= last:
-            return None
-        read = first * self.stride + shift
-        return (
-            slice(first - start, last - start),
-            slice(read, read + (last - first - 1) * self.stride + 1, self.stride),
-        )
-
-
-@dataclass(frozen=True)
-class Tap:
-    """Kernel position (`row`, `column`): result pixels `target_rows` x `target_columns` read
-    map pixels `source_rows` x `source_columns`; padding is left out."""
-
-    row: int
-    column: int
-    target_rows: slice
-    target_columns: slice
-    source_rows: slice
-    source_columns: slice
-
-
-def taps(rows: Axis, columns: Axis, start: int, stop: int) -> Iterator[Tap]:
-    """The taps of the result's rows `start` to `stop`, whose first is row 0 of the targets."""
-    for row in range(rows.kernel):
-        vertical = rows.tap(row, start, stop)
-        if vertical is None:
-            continue
-        for column in range(columns.kernel):
-            horizontal = columns.tap(column, 0, columns.output)
-            if horizontal is not None:
-                yield Tap(row, column, vertical[0], horizontal[0], vertical[1], horizontal[1])
-
-
-def axes(
-    sizes: tuple[int, ...],
-    kernel: tuple[int, ...],
-    strides: tuple[int, ...],
-    dilations: tuple[int, ...],
-    padding: tuple[int, ...],
-    output: tuple[int, ...],
-) -> tuple[Axis, Axis]:
-    """Height and width of a window over a map; all pairs are (height, width), padding is [top, bottom, left, right]."""
-    top, _, left, _ = padding
-    return (
-        Axis(sizes[0], kernel[0], strides[0], dilations[0], top, output[0]),
-        Axis(sizes[1], kernel[1], strides[1], dilations[1], left, output[1]),
-    )
+    def taps(self) -> Iterator[tuple[slice, slice]]:
+        """For each kernel position: the result positions where it lies inside the map, and what they read there."""
+        for index in range(self.kernel):
+            shift = index - self.before
+            first = max(0, -(shift // self.stride))
+            last = min(self.output, (self.size - 1 - shift) // self.stride + 1)
+            if first < last:
+                read = first * self.stride + shift
+                yield slice(first, last), slice(read, read + (last - first - 1) * self.stride + 1, self.stride)
