@@ -18,8 +18,6 @@ from mnetdsl.diagnostics import Diagnostic, MnetError, error
 KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
-MAX_TEXT = 8 * MIB
-"""A `.mnet` or IR text file; the largest network of the zoo has a few KiB."""
 MAX_IMAGE = 256 * MIB
 MAX_ARRAY = 1 * GIB
 MAX_WEIGHTS = 4 * GIB
@@ -39,7 +37,7 @@ def format_size(count: int) -> str:
 def read_bytes(path: str | Path, *, what: str = "file", limit: int = MAX_WEIGHTS) -> bytes:
     """The whole of a file of at most `limit` bytes. `what` names it in messages: "weight file", "image".
 
-    Raises `MnetError`: MN0901 not there, MN0902 a folder, MN0903 cannot be read, MN0904 larger than `limit`.
+    Raises `MnetError`: MN0901 not there, MN0902 cannot be read, MN0903 larger than `limit`, MN0904 a folder.
     """
     path = Path(path)
     try:
@@ -58,18 +56,6 @@ def read_bytes(path: str | Path, *, what: str = "file", limit: int = MAX_WEIGHTS
             return b"".join(pieces)
     except (OSError, ValueError) as problem:
         raise MnetError(_read_error(path, what, problem)) from None
-
-
-def read_text(path: str | Path, *, what: str = "file", limit: int = MAX_TEXT) -> str:
-    """A UTF-8 file without its byte order mark; line endings stay as they are.
-
-    Raises `MnetError` as `read_bytes` does, and MN0905 where the bytes are not UTF-8.
-    """
-    data = read_bytes(path, what=what, limit=limit)
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as problem:
-        raise MnetError(_not_utf8(path, what, data, problem.start)) from None
 
 
 def write_whole(path: str | Path, data: bytes) -> None:
@@ -218,27 +204,10 @@ def _remove_if_empty(folder: Path) -> None:
 def _too_large(path: Path, what: str, limit: int, size: int | None) -> Diagnostic:
     found = f"{format_size(size)} bytes" if size is not None else "more"
     return error(
-        "MN0904",
+        "MN0903",
         f"{what} is too large: at most {format_size(limit)} bytes are read, it has {found}",
         location=str(path),
         help=f"check that this is the {what} you meant",
-    )
-
-
-def _not_utf8(path: str | Path, what: str, data: bytes, offset: int) -> Diagnostic:
-    line = data.count(b"\n", 0, offset) + 1
-    column = offset - data.rfind(b"\n", 0, offset)
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        help = "it looks like UTF-16: save it as UTF-8, for instance `iconv -f UTF-16 -t UTF-8`"
-    elif b"\0" in data[:4096]:
-        help = f"it looks like a binary file: name the {what} instead"
-    else:
-        help = "save it as UTF-8, for instance `iconv -f ISO-8859-1 -t UTF-8`"
-    return error(
-        "MN0905",
-        f"{what} is not UTF-8 text: byte 0x{data[offset]:02x} at line {line}, byte {column}",
-        location=f"{path}:{line}:{column}",
-        help=help,
     )
 
 
@@ -249,17 +218,17 @@ def _read_error(path: Path, what: str, problem: OSError | ValueError) -> Diagnos
         return _not_found(path, what)
     if code == errno.EISDIR:
         return error(
-            "MN0902", f"{what} expected, but this is a folder", location=place, help="name a file inside the folder"
+            "MN0904", f"{what} expected, but this is a folder", location=place, help="name a file inside the folder"
         )
     if code in (errno.EACCES, errno.EPERM):
         return error(
-            "MN0903",
+            "MN0902",
             f"{what} cannot be read: permission denied",
             location=place,
             help=f"give yourself the right to read it: `chmod u+r {place}`",
         )
     return error(
-        "MN0903",
+        "MN0902",
         f"{what} cannot be read: {_reason(problem)}",
         location=place,
         help="check the path and the disk it is on",

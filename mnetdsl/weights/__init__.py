@@ -1,0 +1,9 @@
+"""Weights by hierarchical name: read from `.safetensors` and `.npz`, made up from a seed, and written."""
+
+from __future__ import annotations
+
+from mnetdsl.weights.load import load_weights
+from mnetdsl.weights.save import save_weights
+from mnetdsl.weights.warning import WeightsWarning
+
+__all__ = ["WeightsWarning", "load_weights", "save_weights"]

@@ -1,0 +1,37 @@
+"""What a module's constants ask a weight file for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mnetdsl.ir.core import Module, Op
+from mnetdsl.ir.ops.constant import Constant
+from mnetdsl.ir.types import TensorType
+
+
+@dataclass(frozen=True)
+class Expected:
+    """One tensor of the weight file. `op` reads it as its operand `operand`; both None where nothing reads it."""
+
+    name: str
+    type: TensorType
+    op: Op | None
+    operand: str | None
+
+
+def expected_weights(module: Module) -> dict[str, Expected]:
+    """Tensors by resource name, in the order of the network. Of several readers the first counts."""
+    found: dict[str, Expected] = {}
+    for constant in module.graph.operations:
+        if not isinstance(constant, Constant) or constant.resource in found:
+            continue
+        readers = set(constant.result.users)
+        op = next((op for op in module.graph.operations if op in readers), None) if readers else None
+        found[constant.resource] = Expected(constant.resource, constant.type, op, _operand(op, constant))
+    return found
+
+
+def _operand(op: Op | None, constant: Constant) -> str | None:
+    if op is None:
+        return None
+    return next(d.name for d in op.operand_defs if constant.result in op.operand_group(d.name))
