@@ -14,6 +14,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mnetdsl import weights
 from mnetdsl.diagnostics import MnetError, error
 from mnetdsl.ir.core import Module
 
@@ -45,16 +46,12 @@ def weights_of(network: TorchNetwork) -> dict[str, NDArray[np.generic]]:
 
 
 def save_weights(network: TorchNetwork, path: str | Path) -> None:
-    """Writes all parameters and statistics to a `.safetensors` file, whole or not at all; `mnet` reads it.
+    """Writes all parameters and statistics to a `.safetensors` or `.npz` file, whole or not at all; `mnet` reads it.
 
     The same weights give the same bytes. `safetensors.torch.save_file(network.state_dict(), path)` writes the same
-    tensors. Raises `MnetError` where the file cannot be written.
+    tensors. Raises `MnetError` for another suffix or where the file cannot be written.
     """
-    from safetensors.numpy import save
-
-    from mnetdsl.files import write_whole
-
-    write_whole(Path(path), save(weights_of(network)))
+    weights.save_weights(path, weights_of(network))
 
 
 def load_weights(network: TorchNetwork, path: str | Path) -> None:
@@ -62,9 +59,7 @@ def load_weights(network: TorchNetwork, path: str | Path) -> None:
 
     Raises `MnetError` listing missing, surplus and misshapen tensors.
     """
-    from mnetdsl import weights
-
-    network.set_weights(weights.load_weights(network.program.module, str(path)))
+    network.set_weights(weights.load_weights(network.program.module, path))
 
 
 def _require_torch() -> None:
