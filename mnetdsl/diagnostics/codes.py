@@ -95,6 +95,19 @@ CODES: dict[str, str] = {
     "MN0905": "no UTF-8 text",
     "MN0906": "an empty file",
     # MN10xx: IR text, verifier and passes
+    "MN1001": "IR text: a character or string that is none",
+    "MN1002": "IR text: syntax",
+    "MN1003": "IR text: too large or too deep",
+    "MN1004": "IR text: unknown operation",
+    "MN1005": "IR text: a name that is not defined, or is defined twice",
+    "MN1006": "IR text: attribute unknown, missing or of the wrong kind",
+    "MN1007": "IR text: operands and results do not fit the operation",
+    "MN1008": "IR text: types differ",
+    "MN1009": "IR text: not a module of mnet",
+    "MN1010": "IR text: the module breaks a rule",
+    "MN1011": "unknown pass",
+    "MN1012": "malformed list of passes",
+    "MN1013": "a derived array cannot be computed",
     # MN11xx: targets, budgets and backends
     "MN1101": "unknown target",
     # MN12xx: toolchains

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
 from mnetdsl.ir.declare import AttributeDef, AttributeValue, OperandBase
+from mnetdsl.ir.derivation import Derivation
 from mnetdsl.ir.location import UNKNOWN, Location
 from mnetdsl.ir.types import TensorType
 
@@ -140,6 +141,10 @@ class Op:
             value.users.remove(self)
 
 
+RESERVED_PORT_KEYS = frozenset({"name", "location"})
+"""No attribute of a port may be called so: the IR's text keeps them beside the attributes."""
+
+
 @dataclass(eq=False)
 class Port:
     """An input or output of the graph, under the name the user gave it.
@@ -172,9 +177,19 @@ class Graph:
 class Module:
     """A compiled model: its graph, and the arrays that its constants name.
 
-    A resource that is missing has not been loaded yet: shapes, MACs and text need no weights.
+    A resource that is missing has not been loaded yet: shapes, MACs and text need no weights. `derived` says how
+    arrays that passes made follow from others, sources before what is derived from them.
     """
 
     name: str
     graph: Graph = field(default_factory=Graph)
     resources: dict[str, NDArray[np.generic]] = field(default_factory=dict)
+    derived: dict[str, Derivation] = field(default_factory=dict)
+
+    def required(self) -> dict[str, TensorType]:
+        """Arrays that a weight file must hold, by name: those that constants read and nothing derives, and those
+        that derivations start from."""
+        needed = {op.attributes["resource"]: op.type for op in self.graph.constants()}
+        for derivation in self.derived.values():
+            needed.update(zip(derivation.sources, derivation.types, strict=True))
+        return {str(name): type for name, type in needed.items() if name not in self.derived}

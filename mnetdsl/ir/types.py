@@ -87,3 +87,42 @@ class TensorType:
         """As in reports: `28x28x24 f32`, without the batch."""
         sizes = self.shape[1:] if self.rank > 1 else self.shape
         return f"{'x'.join(map(str, sizes))} {self.element.value}"
+
+
+MAX_ELEMENTS = 2**31 - 1
+MAX_RANK = 8
+_SMALLEST_SCALE, _LARGEST_SCALE = 2.0**-149, 3.4028234663852886e38
+"""Of float32, the type that quantized values stand for."""
+_STORAGE_BITS = {ElementType.I8: 8, ElementType.U8: 8, ElementType.I16: 16, ElementType.I32: 32}
+
+
+def type_problem(type: TensorType) -> str | None:
+    """Why no tensor can have `type`, or None: 1 to 8 sizes are at least 1, scales positive float32 numbers, zero points
+    within the storage type, and one pair per index of the axis."""
+    if any(size < 1 for size in type.shape):
+        return f"has a size of 0 ({list(type.shape)})"
+    if not type.shape:
+        return "has no dimensions; the first one is the batch"
+    if type.rank > MAX_RANK:
+        return f"has {type.rank} dimensions, more than {MAX_RANK}"
+    if type.elements > MAX_ELEMENTS:
+        return f"has {type.elements} elements, more than {MAX_ELEMENTS}"
+    return None if type.quantization is None else _quantization_problem(type, type.quantization)
+
+
+def _quantization_problem(type: TensorType, quantization: Quantization) -> str | None:
+    bits = _STORAGE_BITS.get(type.element)
+    if bits is None:
+        return f"cannot be quantized as {type.element.value}"
+    low, high = (0, 2**bits - 1) if type.element is ElementType.U8 else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    axis = quantization.axis
+    if axis is not None and not 0 <= axis < type.rank:
+        return f"has no axis {axis} to quantize along"
+    pairs = 1 if axis is None else type.shape[axis]
+    if len(quantization.scale) != pairs or len(quantization.zero_point) != pairs:
+        return f"needs {pairs} scales and zero points, got {len(quantization.scale)}"
+    if any(not _SMALLEST_SCALE <= scale <= _LARGEST_SCALE for scale in quantization.scale):
+        return "has a scale that is no positive float32 number"
+    if any(not low <= zero_point <= high for zero_point in quantization.zero_point):
+        return f"has a zero point outside {low} to {high}"
+    return None

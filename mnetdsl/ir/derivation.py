@@ -1,0 +1,31 @@
+"""Arrays that follow from other arrays: how a pass rewrites weights that may not be loaded yet.
+
+See docs/decisions/0003-derived-weights.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mnetdsl.ir.declare import AttributeValue
+from mnetdsl.ir.types import TensorType
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """A resource as a pure function of other resources; evaluated by `passes.derive` once those are loaded.
+
+    `function` is a key of `passes.derive.FUNCTIONS`, or `mnet.<opcode>` for the result of an operation.
+    `sources` names the arrays it reads and `types` says what they are, in the function's order; `segments` counts
+    the values of each declared operand of an operation; `attributes` are sorted by name.
+    """
+
+    function: str
+    sources: tuple[str, ...]
+    types: tuple[TensorType, ...]
+    segments: tuple[int, ...] = ()
+    attributes: tuple[tuple[str, AttributeValue], ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.sources) != len(self.types):
+            raise ValueError(f"{len(self.sources)} sources need as many types, got {len(self.types)}")

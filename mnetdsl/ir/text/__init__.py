@@ -1,0 +1,1 @@
+"""MLIR text in: lexer, parser to a tree, reader from the tree to a module. Text out is `mnetdsl.ir.printer`."""

@@ -1,0 +1,46 @@
+"""Lists of passes that belong together."""
+
+from __future__ import annotations
+
+from mnetdsl.ir.clone import clone
+from mnetdsl.ir.core import Module
+from mnetdsl.ir.verifier import Stage
+from mnetdsl.passes.base import Pass
+from mnetdsl.passes.canonicalize import Canonicalize
+from mnetdsl.passes.common_subexpressions import CommonSubexpressions
+from mnetdsl.passes.context import Context
+from mnetdsl.passes.dead_code import DeadCode
+from mnetdsl.passes.fold_batch_norm import FoldBatchNorm
+from mnetdsl.passes.fold_constants import FoldConstants
+from mnetdsl.passes.fold_pad import FoldPad
+from mnetdsl.passes.fuse_activation import FuseActivation
+from mnetdsl.passes.fuse_residual_add import FuseResidualAdd
+from mnetdsl.passes.lower_batch_norm import LowerBatchNorm
+from mnetdsl.passes.pass_manager import AfterPass, run_passes
+
+FLOAT: tuple[Pass, ...] = (
+    Canonicalize(),
+    FoldConstants(),
+    CommonSubexpressions(),
+    FoldBatchNorm(),
+    LowerBatchNorm(),
+    FoldPad(),
+    FuseActivation(),
+    FuseResidualAdd(),
+    CommonSubexpressions(),
+    DeadCode(),
+)
+"""What every float backend takes. Norms fold before pads, since a pad keeps a norm from the layer behind it no less
+than the layer's own padding; activations fuse before residuals, since a convolution adds its residual last."""
+
+PIPELINES: dict[str, tuple[Pass, ...]] = {"float": FLOAT}
+
+
+def optimize(module: Module, context: Context | None = None, after: AfterPass | None = None) -> Module:
+    """`module` through the float pipeline, as a new module at stage `folded`; `module` itself is not changed.
+
+    Works with and without loaded weights; with them, all constants of the result are loaded.
+    """
+    result = clone(module)
+    run_passes(result, FLOAT, context, stage=Stage.FOLDED, after=after)
+    return result
