@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mnetdsl.api import Network, load, zoo
+    from mnetdsl.api import Network, check, load, zoo
     from mnetdsl.diagnostics import MnetError
 
 __version__ = "0.1.0"
-__all__ = ["MnetError", "Network", "__version__", "load", "zoo"]
+__all__ = ["MnetError", "Network", "__version__", "check", "load", "zoo"]
 
 
 def __getattr__(name: str) -> object:
     """Imports the API when it is first used: `import mnetdsl` alone stays cheap, as every command starts with it."""
-    if name in ("Network", "load", "zoo"):
+    if name in ("Network", "check", "load", "zoo"):
         from mnetdsl import api
 
         return getattr(api, name)

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mnetdsl import resources
+from mnetdsl import resources, sema
+from mnetdsl.diagnostics import Diagnostic
 from mnetdsl.ir.core import Module
 from mnetdsl.sema import Instance, build
 from mnetdsl.sema.values import Value
@@ -50,6 +51,11 @@ def load(name: str | Path, /, *, model: str | None = None, **parameters: Value) 
     """
     source = read_source(find(name))
     return Network(Path(source.path), build(source, model, parameters))
+
+
+def check(name: str | Path, /, **parameters: Value) -> tuple[Diagnostic, ...]:
+    """All that is wrong in a file, with every model and deployment in it expanded; `name` as in `load`."""
+    return sema.check(read_source(find(name)), parameters)
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ def check(source: SourceFile, overrides: Mapping[str, Value] | None = None) -> t
     scope = Modules(report).scope(file)
     check_names(scope, report, problems)
     if problems:
-        return tuple(report.diagnostics)
+        return report.sorted()
     deployments = _deployments(file, scope, report)
     targets: list[tuple[ModelValue, dict[str, Value]]] = [(d.model, d.arguments) for d in deployments.values()]
     deployed = {id(model.model) for model, _ in targets}
@@ -81,7 +81,7 @@ def check(source: SourceFile, overrides: Mapping[str, Value] | None = None) -> t
             expander.model(model, _parameters(model, {**arguments, **(overrides or {})}, expander, report))
         except Reported:
             continue
-    return tuple(report.diagnostics)
+    return report.sorted()
 
 
 def _deployments(file: ast.MnetFile, scope: FileScope, report: Report) -> dict[str, Deployment]:

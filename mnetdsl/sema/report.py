@@ -38,6 +38,15 @@ class Report:
         self.add(diagnostic)
         return Reported()
 
+    def sorted(self) -> tuple[Diagnostic, ...]:
+        """All diagnostics in the order of the text; those without a place come first."""
+        return tuple(sorted(self.diagnostics, key=_place))
+
     def raise_if_any(self) -> None:
         if self.diagnostics:
-            raise MnetError(*self.diagnostics)
+            raise MnetError(*self.sorted())
+
+
+def _place(diagnostic: Diagnostic) -> tuple[str, int]:
+    span = diagnostic.primary.span if diagnostic.primary else None
+    return ("", 0) if span is None else (span.file.path, span.start)

@@ -59,6 +59,11 @@ def grammar() -> Lark:
     )
 
 
+def lex_with_comments(source: SourceFile) -> Iterator[Token]:
+    """All terminals of a text, comments and spaces included."""
+    return grammar().lex(source.text, dont_ignore=True)
+
+
 class _Parse:
     def __init__(self, source: SourceFile) -> None:
         self.source = source
