@@ -74,7 +74,7 @@ def _check_inputs(module: Module, inputs: Mapping[str, NDArray[AnyNumber]]) -> i
             "MN0620",
             f"no array is given for input `{name}` of `{module.name}`",
             location=str(port.location),
-            help=f"give an array under the name `{name}`: shape {_expected(port)}",
+            help=f"give an array under the name `{name}`: {_expected(port)}",
         )
         for name, port in ports.items()
         if name not in inputs
@@ -117,7 +117,7 @@ def _input_problem(port: Port, array: NDArray[AnyNumber]) -> Diagnostic | None:
     elif array.ndim == len(sizes) + 1 and array.shape[1:] == sizes and array.shape[0] > 0:
         remedy = f"convert it: `array.astype(numpy.{element.dtype})`"
     else:
-        remedy = f"give an array of shape {_expected(port)}; N is the batch, at least 1"
+        remedy = f"give an array {_expected(port)}; N is the batch, at least 1"
     return error(
         "MN0621",
         f"input `{port.name}` needs {_expected(port)}, the array is {describe(array)}",
