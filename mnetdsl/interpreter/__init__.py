@@ -1,5 +1,5 @@
 """NumPy meaning of the IR: the reference that every backend is validated against."""
 
-from mnetdsl.interpreter.run import Observer, evaluate_op, run
+from mnetdsl.interpreter.run import Observer, check_inputs, evaluate_op, run
 
-__all__ = ["Observer", "evaluate_op", "run"]
+__all__ = ["Observer", "check_inputs", "evaluate_op", "run"]

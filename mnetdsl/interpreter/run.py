@@ -41,7 +41,7 @@ def run(module: Module, inputs: Mapping[str, NDArray[AnyNumber]], observe: Obser
     not fit.
     """
     graph = module.graph
-    batch = _check_inputs(module, inputs)
+    batch = check_inputs(module, inputs)
     missing = [op for op in graph.operations if isinstance(op, Constant) and op.resource not in module.resources]
     if missing:
         raise missing_weights(missing)
@@ -65,8 +65,8 @@ def run(module: Module, inputs: Mapping[str, NDArray[AnyNumber]], observe: Obser
     }
 
 
-def _check_inputs(module: Module, inputs: Mapping[str, NDArray[AnyNumber]]) -> int:
-    """The batch size."""
+def check_inputs(module: Module, inputs: Mapping[str, NDArray[AnyNumber]]) -> int:
+    """The batch size of `inputs`; raises MN0620 or MN0621 where they are not what the module's ports need."""
     ports = {port.name: port for port in module.graph.inputs}
     names = ", ".join(f"`{name}`" for name in ports)
     problems = [
