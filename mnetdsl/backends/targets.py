@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mnetdsl.diagnostics import MnetError, error
+from mnetdsl.diagnostics import ExitCode, MnetError, error
 from mnetdsl.diagnostics.suggest import did_you_mean
 from mnetdsl.ir.core import Module
 
@@ -23,7 +23,8 @@ def check_target(target: str) -> None:
                 "MN1101",
                 f"there is no target `{target}`",
                 help=(f"did you mean `{suggestion}`? " if suggestion else "") + f"targets: {', '.join(TARGETS)}",
-            )
+            ),
+            exit_code=ExitCode.USAGE,
         )
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from mnetdsl.diagnostics import Diagnostic
 
 
@@ -26,6 +25,21 @@ def show(diagnostics: Sequence[Diagnostic]) -> None:
     sys.stderr.write(render(diagnostics, color=has_color(sys.stderr)))
 
 
+def show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Stands in for `warnings.showwarning`: our own warnings look like other diagnostics, those of others are not
+    the user's business."""
+    diagnostic = getattr(message, "diagnostic", None)
+    if diagnostic is not None:
+        show((diagnostic,))
+
+
 def talk(message: str) -> None:
     """A line for the person at the terminal, never part of a result."""
     print(message, file=sys.stderr)
@@ -36,19 +50,24 @@ def print_json(value: Mapping[str, object]) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def result_console(width: int | None = None) -> Console:
-    """A rich console on stdout. Into a pipe it never wraps: one row is one line."""
+@contextmanager
+def working(message: str) -> Iterator[None]:
+    """Shows that something takes long, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield
+        return
     from rich.console import Console
 
-    terminal = sys.stdout.isatty()
-    return Console(
-        file=sys.stdout,
-        no_color=not has_color(sys.stdout),
-        highlight=False,
-        markup=False,
-        emoji=False,
-        width=width if terminal else max(width or 0, 200),
-    )
+    with Console(stderr=True, no_color=not has_color(sys.stderr)).status(message):
+        yield
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
+    """A result as columns; the header is dimmed on a terminal."""
+    head, *lines = table_lines(header, rows, right)
+    print(f"\x1b[2m{head}\x1b[0m" if has_color(sys.stdout) else head)
+    for line in lines:
+        print(line)
 
 
 def table_lines(header: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[bool]) -> list[str]:

@@ -9,6 +9,7 @@ import errno
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
 
@@ -43,8 +44,10 @@ def _run(arguments: list[str]) -> int:
     import click
 
     from mnetdsl.cli.commands import mnet
+    from mnetdsl.cli.console import show_warning
     from mnetdsl.diagnostics import ExitCode, MnetError
 
+    warnings.showwarning = show_warning
     try:
         with mnet.make_context("mnet", arguments) as context:
             mnet.invoke(context)

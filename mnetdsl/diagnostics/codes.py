@@ -84,9 +84,29 @@ CODES: dict[str, str] = {
     "MN0620": "array for an input is missing or unknown",
     "MN0621": "array does not fit the input",
     # MN07xx: weights
+    "MN0701": "no weights given",
+    "MN0702": "weights are missing",
+    "MN0703": "weights that nothing uses",
+    "MN0704": "weights of another shape",
+    "MN0705": "weights of another element type",
+    "MN0706": "weights that are not finite",
+    "MN0707": "a variance below 0",
+    "MN0708": "a weight file is corrupt",
+    "MN0709": "unknown format of a weight file",
+    "MN0710": "weights with pickled objects",
+    "MN0711": "malformed seed of random weights",
+    "MN0712": "weights are rounded",
     "MN0720": "weights are not loaded",
     "MN0721": "weight array does not fit its constant",
     # MN08xx: images and data
+    "MN0801": "not an image",
+    "MN0802": "an image of another size",
+    "MN0803": "a transparent image",
+    "MN0804": "an image of other colors",
+    "MN0805": "a damaged image or array",
+    "MN0806": "an image of too many pixels",
+    "MN0807": "an array that does not fit the input",
+    "MN0808": "the input takes no image",
     # MN09xx: files and outputs
     "MN0901": "no such file",
     "MN0902": "a file cannot be read",
@@ -94,6 +114,11 @@ CODES: dict[str, str] = {
     "MN0904": "a folder in place of a file",
     "MN0905": "no UTF-8 text",
     "MN0906": "an empty file",
+    "MN0907": "an output that may not be written",
+    "MN0908": "the disk is full",
+    "MN0909": "the place of an output is taken or missing",
+    "MN0910": "the file exists already",
+    "MN0911": "an output that cannot be written",
     # MN10xx: IR text, verifier and passes
     "MN1001": "IR text: a character or string that is none",
     "MN1002": "IR text: syntax",
@@ -114,4 +139,7 @@ CODES: dict[str, str] = {
     "MN1210": "PyTorch is not installed",
     # MN13xx: validation
     # MN14xx: command line
+    "MN1401": "a command line that cannot be understood",
+    "MN1402": "unknown network of the zoo",
+    "MN1403": "inputs that do not fit the network",
 }

@@ -1,0 +1,72 @@
+"""`mnet compile`: files for a target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from mnetdsl.cli.options import json_option, load_with_weights, network_options, weights_option
+
+if TYPE_CHECKING:
+    from mnetdsl.sema.values import Constant
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  mnet compile net.mnet --weights net.safetensors --target host-c -o build/net
+  mnet compile mobilenet_v2 --weights random:1 --target iree-cpu -o build/v2
+  mnet compile net.mnet --target iree-vulkan --set resolution=96 -o build/net96
+"""
+)
+@network_options
+@weights_option
+@click.option("--target", metavar="TARGET", required=True, help="What to compile for; `mnet targets` lists them.")
+@click.option("-o", "--output", "folder", metavar="DIR", required=True, help="Folder for the files, made if missing.")
+@json_option
+def command(
+    file: str,
+    parameters: Mapping[str, Constant],
+    model: str | None,
+    weights: str | None,
+    target: str,
+    folder: str,
+    layout: str,
+) -> None:
+    """Compile FILE to C sources or to an IREE module.
+
+    FILE is a .mnet file, a folder that holds one, or a network of the zoo. All files are written, or none; other
+    files in DIR are left alone. The same input gives the same bytes.
+    """
+    from mnetdsl.backends.targets import check_target
+    from mnetdsl.cli.console import print_json, print_table, working
+    from mnetdsl.files import format_size
+
+    check_target(target)
+    network = load_with_weights(file, parameters, model, weights)
+    with working(f"compiling {network.name} for {target}"):
+        files = network.compile(target, folder)
+    memory = _memory(files)
+    if layout == "json":
+        sizes = [{"name": name, "bytes": len(data)} for name, data in sorted(files.items())]
+        print_json({"name": network.name, "target": target, "folder": folder, "files": sizes, **memory})
+        return
+    print(f"{network.name} for {target} in {folder}")
+    print_table(
+        ("FILE", "BYTES", ""),
+        [(name, f"{len(data):,}", format_size(len(data))) for name, data in sorted(files.items())],
+        (False, True, True),
+    )
+    if memory:
+        arena, bound = memory["arena_bytes"], memory["arena_lower_bound"]
+        print(f"\narena {arena:,} bytes ({format_size(arena)}), lower bound {bound:,}")
+
+
+def _memory(files: Mapping[str, bytes]) -> dict[str, int]:
+    """`arena_bytes` and `arena_lower_bound` from the manifest of C sources; other targets have no arena."""
+    import json
+
+    manifest = json.loads(files["manifest.json"]) if "manifest.json" in files else {}
+    return {key: manifest[key] for key in ("arena_bytes", "arena_lower_bound") if key in manifest}

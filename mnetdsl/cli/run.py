@@ -1,0 +1,207 @@
+"""`mnet run`: a network on images or arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mnetdsl.cli.options import json_option, load_with_weights, network_options, weights_option
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mnetdsl.images import Resize
+    from mnetdsl.ir.core import Port
+    from mnetdsl.sema.values import Constant
+
+    Array = NDArray[np.generic]
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  mnet run net.mnet --weights net.safetensors --input cat.png
+  mnet run net.mnet --input a.jpg --input b.jpg --resize crop --on c --top 3
+  mnet run mobilenet_v2 --weights random:1 --input random:7 --output logits.npy
+  mnet run two.mnet --input left=a.png --input right=b.npy --format json
+"""
+)
+@network_options
+@weights_option
+@click.option(
+    "--input",
+    "inputs",
+    metavar="[NAME=]FILE",
+    multiple=True,
+    required=True,
+    help="An image, a .npy array, a .bin dump, or random:SEED. Several for one input make a batch; NAME chooses "
+    "the input where there are several.",
+)
+@click.option(
+    "--resize",
+    type=click.Choice(["none", "crop", "pad", "stretch"]),
+    default="none",
+    show_default=True,
+    help="What to do with images of another size; none refuses them.",
+)
+@click.option("--on", metavar="BACKEND", default="numpy", show_default=True, help="Where to run; see `mnet targets`.")
+@click.option(
+    "--top", type=click.IntRange(1), default=5, show_default=True, help="How many classes to print per image."
+)
+@click.option("--output", metavar="FILE", help="Save the outputs: .npy for one output, .npz for all by name.")
+@json_option
+def command(
+    file: str,
+    parameters: Mapping[str, Constant],
+    model: str | None,
+    weights: str | None,
+    inputs: tuple[str, ...],
+    resize: str,
+    on: str,
+    top: int,
+    output: str | None,
+    layout: str,
+) -> None:
+    """Run FILE on images and print the best classes.
+
+    FILE is a .mnet file, a folder that holds one, or a network of the zoo. Images are preprocessed as the network
+    declares.
+    """
+    from mnetdsl.backends.runners import RUNNERS, unknown_backend
+    from mnetdsl.cli.console import print_json, working
+    from mnetdsl.diagnostics import ExitCode, MnetError
+    from mnetdsl.images import Resize
+
+    if on not in RUNNERS:
+        raise MnetError(unknown_backend(on), exit_code=ExitCode.USAGE)
+    network = load_with_weights(file, parameters, model, weights)
+    ports = network.module.graph.outputs
+    if output is not None:
+        _check_output(output, ports)
+    arrays, names = _read_inputs(inputs, network.module.graph.inputs, Resize(resize))
+    with working(f"running {network.name} on {on}"):
+        results = network.run(arrays, on=on)
+    if output is not None:
+        _save(output, {port.name: results[port.name] for port in ports})
+    if layout == "json":
+        outputs = {port.name: _output_json(results[port.name], _labels(port), top) for port in ports}
+        print_json({"name": network.name, "on": on, "inputs": names, "outputs": outputs})
+        return
+    for port in ports:
+        _print_output(port, results[port.name], names, top, several=len(ports) > 1)
+
+
+def _read_inputs(given: Sequence[str], ports: Sequence[Port], resize: Resize) -> tuple[dict[str, Array], list[str]]:
+    """Arrays `[N, …]` by input, and a name for each of the N rows: that of the file for the first input."""
+    import numpy as np
+
+    pieces: dict[str, list[Array]] = {port.name: [] for port in ports}
+    names: list[str] = []
+    for text in given:
+        port, source = _split_input(text, ports)
+        array = _read_input(source, port, resize)
+        pieces[port.name].append(array)
+        if port is ports[0]:
+            count = len(array)
+            names.extend([source] if count == 1 else [f"{source}[{index}]" for index in range(count)])
+    for name, arrays in pieces.items():
+        if not arrays:
+            raise _input_error(f"input `{name}` is not given", f"add `--input {name}=FILE`")
+    counts = {name: sum(len(array) for array in arrays) for name, arrays in pieces.items()}
+    if len(set(counts.values())) > 1:
+        listing = ", ".join(f"{name} {count}" for name, count in counts.items())
+        raise _input_error(f"the inputs are not equally many: {listing}", "give one file of each")
+    return {name: np.concatenate(arrays) for name, arrays in pieces.items()}, names
+
+
+def _split_input(text: str, ports: Sequence[Port]) -> tuple[Port, str]:
+    """The input that `[NAME=]FILE` is for, and FILE."""
+    name, separator, source = text.partition("=")
+    for port in ports:
+        if separator and port.name == name:
+            return port, source
+    if len(ports) == 1:
+        return ports[0], text
+    listing = ", ".join(port.name for port in ports)
+    raise _input_error(
+        f"`--input {text}` does not say which input it is for", f"write `--input NAME={text}`; inputs: {listing}"
+    )
+
+
+def _input_error(message: str, help: str) -> Exception:
+    from mnetdsl.diagnostics import ExitCode, MnetError, error
+
+    return MnetError(error("MN1403", message, help=help), exit_code=ExitCode.USAGE)
+
+
+def _read_input(source: str, port: Port, resize: Resize) -> Array:
+    from mnetdsl.images import load_input, random_input
+
+    kind, separator, seed = source.partition(":")
+    if kind == "random" and separator and seed.isdecimal():
+        return random_input(port, int(seed))
+    return load_input(source, port, resize)
+
+
+def _check_output(output: str, ports: Sequence[Port]) -> None:
+    suffix = Path(output).suffix.lower()
+    if suffix == ".npz" or (suffix == ".npy" and len(ports) == 1):
+        return
+    if suffix == ".npy":
+        raise click.UsageError(f"--output {output}: the network has {len(ports)} outputs, name an .npz file for them")
+    raise click.UsageError(f"--output {output}: outputs are saved as .npy or .npz")
+
+
+def _save(output: str, results: Mapping[str, Array]) -> None:
+    from mnetdsl.cli.console import talk
+    from mnetdsl.images import save_output
+    from mnetdsl.weights import save_weights
+
+    if Path(output).suffix.lower() == ".npz":
+        save_weights(output, results)
+    else:
+        save_output(output, next(iter(results.values())))
+    talk(f"wrote {output}")
+
+
+def _labels(port: Port) -> tuple[str, ...]:
+    labels = port.attributes.get("labels")
+    return tuple(str(label) for label in labels) if isinstance(labels, tuple) else ()
+
+
+def _best(row: Array, top: int) -> list[int]:
+    """Indices of the largest values, the lower index first among equals."""
+    import numpy as np
+
+    return [int(index) for index in np.argsort(-row.astype(np.float64), kind="stable")[:top]]
+
+
+def _output_json(result: Array, labels: tuple[str, ...], top: int) -> dict[str, object]:
+    described: dict[str, object] = {"shape": list(result.shape), "element": result.dtype.name}
+    if result.ndim == 2:
+        described["top"] = [
+            [
+                {"class": index, **({"label": labels[index]} if labels else {}), "value": float(row[index])}
+                for index in _best(row, top)
+            ]
+            for row in result
+        ]
+    else:
+        described |= {"min": float(result.min()), "max": float(result.max()), "mean": float(result.mean())}
+    return described
+
+
+def _print_output(port: Port, result: Array, names: Sequence[str], top: int, *, several: bool) -> None:
+    labels = _labels(port)
+    for name, row in zip(names, result, strict=True):
+        print(f"{name}  {port.name}" if several else name)
+        if row.ndim != 1:
+            sizes = "x".join(map(str, row.shape))
+            print(f"  {sizes} {row.dtype.name}, {row.min():.6g} to {row.max():.6g}, mean {row.mean():.6g}")
+            continue
+        for index in _best(row, top):
+            print(f"  {float(row[index]):>12.6g}  {index:>5}{'  ' + labels[index] if labels else ''}")

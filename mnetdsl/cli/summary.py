@@ -1,0 +1,102 @@
+"""`mnet summary`: layers, shapes and costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from mnetdsl.cli.options import json_option, load_network, network_options
+
+if TYPE_CHECKING:
+    from mnetdsl.cost.summary import LayerCost, PortType, Summary
+    from mnetdsl.sema.values import Constant
+
+_MERGED = ("batch_norm", "relu", "relu6", "hard_swish", "hard_sigmoid", "sigmoid", "silu", "gelu", "tanh", "clamp")
+"""Shown behind the layer they belong to, as every backend computes them there."""
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  mnet summary mobilenet_v2
+  mnet summary net.mnet --set alpha=0.35 --set resolution=96
+  mnet summary net.mnet --format json | jq .total
+"""
+)
+@network_options
+@json_option
+def command(file: str, parameters: Mapping[str, Constant], model: str | None, layout: str) -> None:
+    """Show layers, shapes, parameters and multiply-accumulates of FILE.
+
+    FILE is a .mnet file, a folder that holds one, or a network of the zoo. No weights are needed. Parameters are
+    the trained ones, batch-norm scale and offset included. Rows of the text join a layer with the batch norm and
+    the activation behind it; --format json has them one by one.
+    """
+    from mnetdsl.cli.console import print_json
+
+    summary = load_network(file, parameters, model).summary()
+    if layout == "json":
+        print_json(summary.as_json())
+    else:
+        _print_text(summary)
+
+
+def _print_text(summary: Summary) -> None:
+    from mnetdsl.cli.console import print_table
+    from mnetdsl.files import format_size
+
+    print(summary.name)
+    for kind, ports in (("input", summary.inputs), ("output", summary.outputs)):
+        for port in ports:
+            print(f"  {kind} {port.name}: {_port(port)}")
+    print()
+    rows = [
+        (
+            group[0].name,
+            " ".join(layer.op for layer in group),
+            "x".join(map(str, group[-1].shape)),
+            _count(sum(layer.parameters for layer in group)),
+            _count(sum(layer.macs for layer in group)),
+        )
+        for group in _groups(summary.layers)
+    ]
+    print_table(
+        ("LAYER", "OPERATIONS", "SHAPE", "PARAMETERS", "MACS"),
+        [*rows, ("total", "", "", _count(summary.parameters), _count(summary.macs))],
+        (False, False, True, True, True),
+    )
+    print()
+    print(f"{summary.parameters:,} parameters, {_millions(summary.macs)} multiply-accumulates")
+    print(
+        f"{format_size(summary.weight_bytes)} bytes of weights, {summary.statistics:,} batch-norm statistics included"
+    )
+
+
+def _groups(layers: Sequence[LayerCost]) -> list[list[LayerCost]]:
+    """Layers, each with the batch norm and activation that alone read it."""
+    readers: dict[str, int] = {}
+    for layer in layers:
+        for name in layer.inputs:
+            readers[name] = readers.get(name, 0) + 1
+    groups: list[list[LayerCost]] = []
+    for layer in layers:
+        last = groups[-1][-1].name if groups else ""
+        if layer.op in _MERGED and layer.inputs == (last,) and readers[last] == 1:
+            groups[-1].append(layer)
+        else:
+            groups.append([layer])
+    return groups
+
+
+def _port(port: PortType) -> str:
+    return f"{port.element}[{', '.join(map(str, port.shape))}]"
+
+
+def _count(number: int) -> str:
+    return f"{number:,}" if number else ""
+
+
+def _millions(number: int) -> str:
+    return f"{number / 1e6:,.2f} M" if number >= 1_000_000 else f"{number:,}"
