@@ -1,0 +1,92 @@
+"""IR to an MLIR module of linalg on tensors, with one function `main`: inputs in port order, then results.
+
+Results are the outputs in port order, then the observed layers. Weights are resources beside the text. Each operation
+carries its layer name and `.mnet` place as `loc("stem.conv"("net.mnet":12:7))`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import PurePath
+from typing import Any
+
+from iree.compiler import ir as mlir
+from iree.compiler.dialects import func
+
+from mnetdsl.backends.iree.ops import EMITTERS
+from mnetdsl.backends.iree.scope import Scope
+from mnetdsl.backends.iree.tensors import tensor_type
+from mnetdsl.interpreter.frame import Frame
+from mnetdsl.interpreter.ops.constant import constant, missing_weights
+from mnetdsl.ir.core import Module, Op, Port
+from mnetdsl.ir.location import Location
+from mnetdsl.ir.ops.constant import Constant
+
+FUNCTION = "main"
+
+
+def emit(module: Module, observe: Collection[str] = ()) -> str:
+    """The module as MLIR text with its weights. `observe` names layers whose results are returned as well.
+
+    Raises `MnetError` where weights are missing (MN0720) or do not fit (MN0721), and `KeyError` for a layer that does
+    not exist.
+    """
+    _require_weights(module)
+    observed = observed_layers(module, observe)
+    with mlir.Context(), _location(Location(module.name)):
+        text: str = _build(module, observed).operation.get_asm(enable_debug_info=True)
+    return text
+
+
+def observed_layers(module: Module, observe: Collection[str]) -> list[Op]:
+    """The operations named in `observe`, in the graph's order; raises `KeyError` naming the first missing one."""
+    layers = [op for op in module.graph.operations if op.opcode != "constant" and op.name in observe]
+    missing = set(observe) - {op.name for op in layers}
+    if missing:
+        raise KeyError(min(missing))
+    return layers
+
+
+def _build(module: Module, observed: list[Op]) -> Any:
+    built = mlir.Module.create()
+    built.operation.attributes["sym_name"] = mlir.StringAttr.get(module.name)
+    graph = module.graph
+    results = [port.value for port in graph.outputs] + [op.result for op in observed]
+    signature = mlir.FunctionType.get(
+        [tensor_type(port.value.type) for port in graph.inputs], [tensor_type(value.type) for value in results]
+    )
+    with mlir.InsertionPoint(built.body):
+        function = func.FuncOp(FUNCTION, signature)
+    block = function.add_entry_block([_port_location(port) for port in graph.inputs])
+    scope = Scope(built.body, module.resources)
+    for port, argument in zip(graph.inputs, block.arguments, strict=True):
+        scope.bind(port.value, argument)
+    with mlir.InsertionPoint(block):
+        for op in graph.operations:
+            with _location(op.location):
+                scope.bind(op.result, EMITTERS[op.opcode](scope, op))
+        func.ReturnOp([scope.value(value) for value in results])
+    built.operation.verify()
+    return built
+
+
+def _location(location: Location) -> Any:
+    """Only the file's name: the same network in another folder gives the same bytes."""
+    if not location.file:
+        return mlir.Location.name(location.name or "unnamed")
+    place = mlir.Location.file(PurePath(location.file).name, location.line, location.column)
+    return mlir.Location.name(location.name or "unnamed", place)
+
+
+def _port_location(port: Port) -> Any:
+    return _location(port.location.named(port.name))
+
+
+def _require_weights(module: Module) -> None:
+    constants = [op for op in module.graph.operations if isinstance(op, Constant)]
+    missing = [op for op in constants if op.resource not in module.resources]
+    if missing:
+        raise missing_weights(missing)
+    frame = Frame({}, module.resources)
+    for op in constants:
+        constant(op, frame)

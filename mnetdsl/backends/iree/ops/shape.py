@@ -1,0 +1,25 @@
+"""Operations that move elements: pad, concat, reshape."""
+
+from __future__ import annotations
+
+from iree.compiler.dialects import tensor
+
+from mnetdsl.backends.iree.scope import Scope
+from mnetdsl.backends.iree.tensors import MlirValue, padded, reshaped, tensor_type
+from mnetdsl.ir.core import Op
+from mnetdsl.ir.ops.shape import Concat, Pad, Reshape
+
+
+def emit_pad(scope: Scope, op: Op) -> MlirValue:
+    assert isinstance(op, Pad)
+    return padded(scope.value(op.input), op.padding, op.value)
+
+
+def emit_concat(scope: Scope, op: Op) -> MlirValue:
+    assert isinstance(op, Concat)
+    return tensor.ConcatOp(tensor_type(op.type), op.axis, [scope.value(value) for value in op.inputs]).result
+
+
+def emit_reshape(scope: Scope, op: Op) -> MlirValue:
+    assert isinstance(op, Reshape)
+    return reshaped(scope.value(op.input), op.type.shape)

@@ -1,0 +1,91 @@
+"""An IREE module with its manifest, in memory and on disk: `<name>.vmfb` and `<name>.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnetdsl.backends.iree.compiler import compile_mlir
+from mnetdsl.backends.iree.manifest import Manifest, PortInfo
+from mnetdsl.backends.iree.targets import TARGETS
+from mnetdsl.backends.iree.versions import COMPILER, IREE_VERSION, require_iree
+from mnetdsl.diagnostics import MnetError, error
+from mnetdsl.files import read_bytes
+from mnetdsl.ir.core import Module
+
+MAX_MANIFEST = 1 << 20
+
+
+@dataclass(frozen=True)
+class IreePackage:
+    """A compiled module and how to call it."""
+
+    manifest: Manifest
+    vmfb: bytes
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """What `mnet compile` writes, by file name."""
+        name = self.manifest.name
+        return {f"{name}.vmfb": self.vmfb, f"{name}.json": self.manifest.to_json()}
+
+
+def generate(module: Module, name: str, target: str, observe: Collection[str] = ()) -> IreePackage:
+    """Compiles `module` for `target` (a key of `TARGETS`); files and manifest carry `name`.
+
+    `observe` names layers whose results the function returns behind the outputs, under their layer names.
+    Raises `MnetError` as `emission.emit` and `compiler.compile_mlir` do, `KeyError` for an unknown target or layer.
+    """
+    require_iree(COMPILER)
+    from mnetdsl.backends.iree.emission import FUNCTION, emit, observed_layers
+
+    flags = TARGETS[target]
+    graph = module.graph
+    layers = observed_layers(module, observe)
+    vmfb = compile_mlir(emit(module, observe), name, flags)
+    results = [PortInfo.of(port) for port in graph.outputs]
+    results += [PortInfo(op.name, op.type.shape, op.type.element.value, {}) for op in layers]
+    manifest = Manifest(
+        name=name,
+        target=target,
+        iree=IREE_VERSION,
+        flags=flags.flags,
+        function=FUNCTION,
+        inputs=tuple(PortInfo.of(port) for port in graph.inputs),
+        outputs=tuple(results),
+    )
+    return IreePackage(manifest, vmfb)
+
+
+def read_package(path: Path) -> IreePackage:
+    """Reads a `.vmfb` and the manifest beside it.
+
+    Raises `MnetError`: MN09xx where a file cannot be read, MN1224 where the manifest is none, MN1221 where another
+    version of IREE made the module.
+    """
+    vmfb = read_bytes(path, what="IREE module")
+    beside = path.with_suffix(".json")
+    data = read_bytes(beside, what="manifest of the IREE module", limit=MAX_MANIFEST)
+    try:
+        manifest = Manifest.from_json(data)
+        TARGETS[manifest.target]
+    except (ValueError, KeyError, TypeError, AttributeError) as problem:
+        raise MnetError(
+            error(
+                "MN1224",
+                f"this is no manifest of an IREE module ({type(problem).__name__}: {problem})",
+                location=str(beside),
+                help="compile the network again: `mnet compile NET.mnet --target iree-cpu -o DIR`",
+            )
+        ) from None
+    if manifest.iree != IREE_VERSION:
+        raise MnetError(
+            error(
+                "MN1221",
+                f"the module was compiled by IREE {manifest.iree}, here is {IREE_VERSION}",
+                location=str(path),
+                help=f"compile the network again: `mnet compile NET.mnet --target {manifest.target} -o DIR`",
+            )
+        )
+    return IreePackage(manifest, vmfb)

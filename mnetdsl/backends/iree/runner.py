@@ -1,0 +1,116 @@
+"""Runs IREE modules on this machine: a package that was compiled, or a module of the IR that gets compiled first."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import numpy as np
+
+from mnetdsl.backends.iree.package import IreePackage, generate
+from mnetdsl.backends.iree.remote import RemoteSession
+from mnetdsl.backends.iree.session import Array, Session, SessionError
+from mnetdsl.backends.iree.targets import TARGETS
+from mnetdsl.backends.iree.versions import RUNTIME, require_iree
+from mnetdsl.diagnostics import Diagnostic, MnetError, error
+from mnetdsl.interpreter import check_inputs
+from mnetdsl.ir.core import Module
+
+VULKAN_PACKAGES = "mesa-vulkan-drivers libvulkan1"
+
+
+class PackageRunner:
+    """A loaded package, from `package.generate` or `package.read_package`.
+
+    `device` is what the device calls itself. Raises `MnetError`: MN1221 and MN1222 for the runtime's package, MN1224
+    where the module cannot be loaded, MN1226 where the machine has no Vulkan.
+    """
+
+    def __init__(self, package: IreePackage) -> None:
+        require_iree(RUNTIME)
+        self.manifest = package.manifest
+        target = TARGETS[self.manifest.target]
+        kind = RemoteSession if target.isolated else Session
+        try:
+            self._session = kind(package.vmfb, self.manifest.function, target.driver)
+        except SessionError as problem:
+            raise MnetError(_explain(problem, self.manifest.name, target.name)) from None
+        self.device = self._session.device
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """All results `[N, …]` by name from all inputs `[N, …]` by name; images run one after the other.
+
+        Raises `MnetError`: MN0620 and MN0621 where the inputs do not fit, MN1227 where the device or driver fails.
+        """
+        batch = check_inputs(self.manifest.signature(), inputs)
+        wanted = [(port.shape, port.dtype) for port in self.manifest.outputs]
+        columns: list[list[Array]] = [[] for _ in wanted]
+        for index in range(batch):
+            image = [inputs[port.name][index : index + 1] for port in self.manifest.inputs]
+            try:
+                results = self._session.call(image, wanted)
+            except SessionError as problem:
+                raise MnetError(_explain(problem, self.manifest.name, self.manifest.target)) from None
+            for column, result in zip(columns, results, strict=True):
+                column.append(result)
+        return {port.name: np.concatenate(column) for port, column in zip(self.manifest.outputs, columns, strict=True)}
+
+
+class IreeRunner:
+    """Compiles `module` for `target` (a key of `TARGETS`) and runs it; a `backends.runners.Runner`.
+
+    Layers are observed in a second module that returns them, compiled when first asked for: the one without stays
+    what users get, fused as they get it.
+    """
+
+    def __init__(self, module: Module, target: str) -> None:
+        self._module = module
+        self._target = target
+        self._plain = PackageRunner(generate(module, module.name, target))
+        self._observed: dict[frozenset[str], PackageRunner] = {}
+        self.device = self._plain.device
+
+    def run(self, inputs: Mapping[str, Array], observe: Collection[str] = ()) -> dict[str, Array]:
+        """As `Runner.run`; raises `KeyError` for a layer that the module has not."""
+        outputs = {port.name for port in self._module.graph.outputs}
+        layers = frozenset(observe) - outputs
+        if not layers:
+            return self._plain.run(inputs)
+        if layers not in self._observed:
+            self._observed = {layers: PackageRunner(generate(self._module, self._module.name, self._target, layers))}
+        return self._observed[layers].run(inputs)
+
+
+def _explain(problem: SessionError, name: str, target: str) -> Diagnostic:
+    detail = " ".join(problem.detail.split())[:400]
+    if problem.stage == "device" and TARGETS[target].driver == "vulkan":
+        loader = "loader library not found" in detail
+        return error(
+            "MN1226",
+            "the Vulkan loader is not installed" if loader else "Vulkan finds no device",
+            help=(
+                f"install loader and drivers: `apt-get install {VULKAN_PACKAGES}` (Debian, Ubuntu; a CPU "
+                "implementation is among them), or the driver of your GPU",
+                "`vulkaninfo --summary` (package vulkan-tools) shows what is found",
+            ),
+            notes=f"IREE says: {detail}",
+        )
+    if problem.stage in ("device", "load"):
+        return error(
+            "MN1224",
+            f"the IREE module `{name}` cannot be loaded for {target}",
+            help="it is damaged, or made by another version of IREE or for another machine: compile the network again",
+            notes=f"IREE says: {detail}",
+        )
+    if problem.stage == "died":
+        return error(
+            "MN1227",
+            f"the process that runs `{name}` on {target} ended by itself",
+            help="the device's driver or IREE's runtime crashed: update the driver, or try another device",
+            notes=f"how it ended: {detail}",
+        )
+    return error(
+        "MN1227",
+        f"running `{name}` on {target} failed",
+        help="check that the device has enough free memory, and try `--on iree-cpu`",
+        notes=f"IREE says: {detail}",
+    )

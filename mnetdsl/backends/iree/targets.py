@@ -1,0 +1,56 @@
+"""The machines that IREE modules are made for: flags of iree-compile and the runtime's driver, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class IreeTarget:
+    """`flags` go to iree-compile as they are; `driver` is the runtime's name of the device.
+
+    `isolated` runs the module in a process of its own: a GPU driver that crashes takes only that one with it.
+    """
+
+    name: str
+    flags: tuple[str, ...]
+    driver: str
+    isolated: bool = False
+
+
+PORTABLE_VULKAN = (
+    '#hal.device.target<"vulkan", [#hal.executable.target<"vulkan-spirv", "vulkan-spirv-fb", '
+    '{iree_codegen.target_info = #iree_gpu.target<arch = "portable", features = "spirv:v1.3,cap:Shader", '
+    "wgp = <compute = fp32|int32|int8, storage = b32|b8, subgroup = none, subgroup_size_choices = [64], "
+    "max_workgroup_sizes = [128, 128, 64], max_thread_count_per_workgroup = 128, "
+    "max_workgroup_memory_bytes = 16384, max_workgroup_counts = [65535, 65535, 65535]>>}>]> : !hal.device"
+)
+"""IREE's baseline profile (vp_android_baseline_2022) plus 8-bit storage and arithmetic, which images need.
+
+Without them IREE 3.13 emulates bytes in 32-bit words and reads u8 images at wrong offsets. Profiles of single GPUs
+(turing, adreno, …) assume subgroup sizes that other devices do not have, and compute wrong there.
+"""
+
+TARGETS: dict[str, IreeTarget] = {
+    target.name: target
+    for target in (
+        IreeTarget(
+            "iree-cpu",
+            (
+                "--iree-hal-target-device=local",
+                "--iree-hal-local-target-device-backends=llvm-cpu",
+                "--iree-llvmcpu-target-cpu=host",
+                "--iree-opt-level=O3",
+                "--iree-opt-data-tiling",
+            ),
+            driver="local-sync",
+        ),
+        # Level 1: levels 2 and 3 fuse the squeeze-and-excite product into code that computes wrong on lavapipe.
+        IreeTarget(
+            "iree-vulkan",
+            (f"--iree-hal-target-device={PORTABLE_VULKAN}", "--iree-opt-level=O1"),
+            driver="vulkan",
+            isolated=True,
+        ),
+    )
+}

@@ -1,0 +1,90 @@
+"""The backends that can run a module on this machine, by the name that `mnet run --on` and `mnet validate --on` take.
+
+A runner is made from one module and then run any number of times:
+
+    runner = make_runner("iree-cpu", module)
+    results = runner.run({"image": images}, observe=["stem.conv"])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from mnetdsl.diagnostics import ExitCode, MnetError, error
+from mnetdsl.diagnostics.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from mnetdsl.ir.core import Module
+
+    Arrays = Mapping[str, NDArray[np.generic]]
+
+
+class Runner(Protocol):
+    """Runs one module. What it builds (a shared library, a `.vmfb`) it builds once."""
+
+    def run(self, inputs: Arrays, observe: Collection[str] = ()) -> dict[str, NDArray[np.generic]]:
+        """Computes all outputs of the module from all of its inputs.
+
+        inputs: by input port, `[N, …]` of the port's element type, one N for all; N is free.
+        observe: layer names (`op.location.name`) whose results are wanted as well.
+
+        Returns outputs by port name and observed results by layer name, each `[N, …]`; where a layer and an output
+        share a name, it names the output. Raises `MnetError` where inputs do not fit the module or the backend fails.
+        """
+        ...
+
+
+def _numpy(module: Module) -> Runner:
+    from mnetdsl.backends.numpy_runner import NumpyRunner
+
+    return NumpyRunner(module)
+
+
+def _c(module: Module) -> Runner:
+    from mnetdsl.backends.c.host import HostRunner
+
+    return HostRunner(module)
+
+
+def _iree_cpu(module: Module) -> Runner:
+    from mnetdsl.backends.iree.runner import IreeRunner
+
+    return IreeRunner(module, "iree-cpu")
+
+
+def _iree_vulkan(module: Module) -> Runner:
+    from mnetdsl.backends.iree.runner import IreeRunner
+
+    return IreeRunner(module, "iree-vulkan")
+
+
+RUNNERS: dict[str, Callable[[Module], Runner]] = {
+    "numpy": _numpy,
+    "c": _c,
+    "iree-cpu": _iree_cpu,
+    "iree-vulkan": _iree_vulkan,
+}
+"""Makes the runner of a backend; imports it only then."""
+
+
+def make_runner(name: str, module: Module) -> Runner:
+    """The runner of backend `name` for `module`.
+
+    Raises `MnetError`: MN1102 for a name that is not in `RUNNERS`, and what the backend raises while it builds.
+    """
+    make = RUNNERS.get(name)
+    if make is None:
+        suggestion = did_you_mean(name, list(RUNNERS))
+        raise MnetError(
+            error(
+                "MN1102",
+                f"nothing runs networks under the name `{name}`",
+                help=(f"did you mean `{suggestion}`? " if suggestion else "") + f"there are {', '.join(RUNNERS)}",
+            ),
+            exit_code=ExitCode.USAGE,
+        )
+    return make(module)
