@@ -58,7 +58,15 @@ def _text(problem: Exception, arguments: list[str]) -> str:
     ]
     for argument in arguments:
         lines += _source(argument)
+    lines += _before_pass(problem)
     return "\n".join(lines) + "\n"
+
+
+def _before_pass(problem: Exception) -> list[str]:
+    """The IR that a failing pass was given, and the command that runs the pass on it."""
+    from mnetdsl.passes.pass_manager import PassError
+
+    return ["", f"---- before.mlir: {problem.command}", problem.before] if isinstance(problem, PassError) else []
 
 
 def _version(package: str) -> str:

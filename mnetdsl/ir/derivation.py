@@ -10,6 +10,16 @@ from dataclasses import dataclass
 from mnetdsl.ir.declare import AttributeValue
 from mnetdsl.ir.types import TensorType
 
+SOURCE_ROLES: dict[str, tuple[str, ...]] = {
+    "scale_outputs": ("filter", "scale", "variance"),
+    "offset_outputs": ("scale", "variance", "mean", "offset", "bias"),
+    "scale_inputs": ("filter", "scale", "variance"),
+    "offset_inputs": ("filter", "scale", "variance", "mean", "offset", "bias"),
+    "norm_scale": ("scale", "variance"),
+    "norm_offset": ("scale", "variance", "mean", "offset"),
+}
+"""What the sources of each function of `passes.batch_norm_arithmetic` were operands of, in its order."""
+
 
 @dataclass(frozen=True)
 class Derivation:

@@ -33,7 +33,7 @@ FLOAT: tuple[Pass, ...] = (
 """What every float backend takes. Norms fold before pads, since a pad keeps a norm from the layer behind it no less
 than the layer's own padding; activations fuse before residuals, since a convolution adds its residual last."""
 
-PIPELINES: dict[str, tuple[Pass, ...]] = {"float": FLOAT}
+PIPELINES: dict[str, tuple[Pass, ...]] = {"float": FLOAT, "none": ()}
 
 
 def optimize(module: Module, context: Context | None = None, after: AfterPass | None = None) -> Module:

@@ -13,8 +13,8 @@ MAX_BYTES = 1 << 20
 """The largest network of the zoo has 10 KB."""
 
 
-def read_source(path: str | Path) -> SourceFile:
-    """The decoded file; a folder that holds one `.mnet` may be named in its place.
+def read_source(path: str | Path, limit: int = MAX_BYTES) -> SourceFile:
+    """The decoded file of at most `limit` bytes; a folder that holds one `.mnet` may be named in its place.
 
     A byte order mark is dropped and CRLF line ends stay in place, so that columns are right. Raises `MnetError` for
     what is missing, unreadable, too large, empty or no text.
@@ -22,18 +22,18 @@ def read_source(path: str | Path) -> SourceFile:
     path = _in_folder(Path(path))
     try:
         with path.open("rb") as stream:
-            data = stream.read(MAX_BYTES + 1)
+            data = stream.read(limit + 1)
     except FileNotFoundError:
         raise _missing(path) from None
     except OSError as problem:
         raise MnetError(
             error("MN0902", f"cannot read `{path}`: {problem.strerror or problem}", location=str(path))
         ) from None
-    if len(data) > MAX_BYTES:
+    if len(data) > limit:
         raise MnetError(
             error(
                 "MN0903",
-                f"`{path}` is larger than {MAX_BYTES // 1024} KiB, which no network description is",
+                f"`{path}` is larger than {limit // 1024} KiB, which no network description is",
                 location=str(path),
                 help="is this the right file? weights stand in a file of their own",
             )
