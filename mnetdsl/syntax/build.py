@@ -54,6 +54,9 @@ class TreeBuilder(Transformer[Token, Any]):
         start = token.start_pos or 0
         return Span(self.source, start, start + len(token))
 
+    def failed(self, meta: Meta, children: list[Any]) -> Failed:
+        return Failed()
+
     # File
 
     def file(self, meta: Meta, children: list[Any]) -> ast.MnetFile:

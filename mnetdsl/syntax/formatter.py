@@ -89,7 +89,7 @@ class _Formatter:
         if isinstance(item, ast.Use):
             path = item.path_span.text if item.is_file else item.path
             names = [_used(name) for name in item.names]
-            self._braced(f"use {path}", names, item.names, item.span)
+            self._braced(f"use {path}", item.path_span.end, names, item.names, item.span)
             return
         for line in item.doc.split("\n") if item.doc else ():
             self._doc(line)
@@ -106,31 +106,31 @@ class _Formatter:
 
     def _opening(self, head: str, parameters: Sequence[str], item: ast.Block | ast.Model) -> None:
         text = f"{head}({', '.join(parameters)}) {{"
-        end = item.parameters[-1].span.end if item.parameters else item.name.span.end
+        end = self._behind(")", item.parameters[-1].span.end if item.parameters else item.name.span.end)
         inside = self._has_comment(item.name.span.end, end)
-        brace = self.source.text.index("{", end)
-        last = self.source.position(brace)[0]
+        last = self._brace_line(end)
         if len(text) <= WIDTH and not inside:
             self._emit(text, last)
             return
         self._emit(f"{head}(", self._last_line(item.name.span))
-        self._broken(parameters, item.parameters)
+        self._broken(parameters, item.parameters, end)
         self._emit(") {", last)
 
-    def _broken(self, texts: Sequence[str], nodes: Sequence[ast.Node]) -> None:
-        """Items one a line, a comma behind all but the last."""
+    def _broken(self, texts: Sequence[str], nodes: Sequence[ast.Node], end: int) -> None:
+        """Items one a line, a comma behind all but the last; then the comments in front of `end`."""
         self.level += 1
         for number, (text, node) in enumerate(zip(texts, nodes, strict=True)):
             self._comments_before(node.span.start)
             comma = "," if number + 1 < len(texts) else ""
             self._emit(f"{text}{comma}", self._last_line(node.span))
+        self._comments_before(end)
         self.level -= 1
 
     def _deploy(self, deploy: ast.Deploy) -> None:
         arguments = f"({', '.join(argument(item) for item in deploy.arguments)})" if deploy.arguments else ""
         head = f"deploy {deploy.name.text} of {deploy.model.text}{arguments} {{"
         end = deploy.arguments[-1].span.end if deploy.arguments else deploy.model.span.end
-        self._emit(head, self.source.position(self.source.text.index("{", end))[0])
+        self._emit(head, self._brace_line(end))
         entries: list[ast.Setting | ast.Section] = [*deploy.settings, *deploy.sections]
         self._block(sorted(entries, key=lambda entry: entry.span.start), deploy.span, self._entry)
 
@@ -139,21 +139,18 @@ class _Formatter:
             self._emit(_setting(entry), self._last_line(entry.span))
             return
         kind = "" if entry.argument is None else f" {entry.argument.text}"
-        self._braced(f"{entry.name.text}{kind}", [_setting(s) for s in entry.settings], entry.settings, entry.span)
+        head_end = (entry.argument or entry.name).span.end
+        texts = [_setting(setting) for setting in entry.settings]
+        self._braced(f"{entry.name.text}{kind}", head_end, texts, entry.settings, entry.span)
 
-    def _braced(self, head: str, texts: Sequence[str], nodes: Sequence[ast.Node], span: Span) -> None:
+    def _braced(self, head: str, head_end: int, texts: Sequence[str], nodes: Sequence[ast.Node], span: Span) -> None:
         """`head { a, b }` on one line, or one entry a line where that is too long or has comments inside."""
-        start = nodes[0].span.start if nodes else span.end - 1
         text = f"{head} {{ {', '.join(texts)} }}" if texts else f"{head} {{}}"
-        if len(INDENT * self.level + text) <= WIDTH and not self._has_comment(start, span.end):
+        if len(INDENT * self.level + text) <= WIDTH and not self._has_comment(head_end, span.end):
             self._emit(text, self._last_line(span))
             return
-        brace = self.source.text.rindex("{", span.start, start + 1)
-        self._emit(f"{head} {{", self.source.position(brace)[0])
-        self._broken(texts, nodes)
-        self.level += 1
-        self._comments_before(span.end)
-        self.level -= 1
+        self._emit(f"{head} {{", self._brace_line(head_end))
+        self._broken(texts, nodes, span.end)
         self._emit("}", self._last_line(span))
 
     def _has_comment(self, start: int, end: int) -> bool:
@@ -187,12 +184,13 @@ class _Formatter:
             case ast.Input():
                 sizes = ", ".join(map(inline, statement.shape))
                 head = f"input {statement.name.text}: {statement.element.text}[{sizes}]"
-                self._with_settings(head, statement.settings, statement.span)
+                self._with_settings(head, statement.shape[-1].span.end, statement.settings, statement.span)
             case ast.Output():
                 head = f"output {statement.name.text} = "
                 if statement.settings:
                     head += f"{inline(statement.value)}{_label(statement.label)}"
-                    self._with_settings(head, statement.settings, statement.span)
+                    head_end = (statement.label or statement.value).span.end
+                    self._with_settings(head, head_end, statement.settings, statement.span)
                 else:
                     self._value(head, statement.value, statement.label, statement.span)
             case ast.Table():
@@ -200,7 +198,7 @@ class _Formatter:
             case ast.For():
                 head = f"for {statement.variable.text} in {inline(statement.iterable)}{_label(statement.label)} {{"
                 end = (statement.label or statement.iterable).span.end
-                self._emit(head, self.source.position(self.source.text.index("{", end))[0])
+                self._emit(head, self._brace_line(end))
                 self._body(statement.body, statement.span)
             case ast.If():
                 self._if(statement)
@@ -210,9 +208,9 @@ class _Formatter:
             case ast.Return():
                 self._emit(f"return {', '.join(map(inline, statement.values))}", self._last_line(statement.span))
 
-    def _with_settings(self, head: str, settings: Sequence[ast.Setting], span: Span) -> None:
+    def _with_settings(self, head: str, head_end: int, settings: Sequence[ast.Setting], span: Span) -> None:
         if settings:
-            self._braced(head, [_setting(setting) for setting in settings], settings, span)
+            self._braced(head, head_end, [_setting(setting) for setting in settings], settings, span)
         else:
             self._emit(head, self._last_line(span))
 
@@ -228,24 +226,21 @@ class _Formatter:
             self._emit(text, self._last_line(span))
             return
         self._emit(f"{head}{value.callee.text}(", self._last_line(value.callee.span))
-        self._broken([argument(item) for item in value.arguments], value.arguments)
-        self.level += 1
-        self._comments_before(value.span.end)
-        self.level -= 1
+        self._broken([argument(item) for item in value.arguments], value.arguments, value.span.end)
         self._emit(f"){_label(label)}", self._last_line(span))
 
     def _if(self, statement: ast.If) -> None:
         head = f"if {inline(statement.condition)} {{"
         while True:
-            brace = self.source.text.index("{", statement.condition.span.end)
-            self._emit(head, self.source.position(brace)[0])
+            start = statement.condition.span.end
+            self._emit(head, self._brace_line(start))
             end = self._then_end(statement)
-            self._inside(statement.then, Span(self.source, brace, end), self._statement)
+            self._inside(statement.then, Span(self.source, start, end), self._statement)
             if not statement.otherwise:
                 self._emit("}", self.source.position(end - 1)[0])
                 return
             if not self._is_else_if(statement, end):
-                self._emit("} else {", self.source.position(self.source.text.index("{", end))[0])
+                self._emit("} else {", self._brace_line(end))
                 self._body(statement.otherwise, statement.span)
                 return
             (inner,) = statement.otherwise
@@ -256,11 +251,16 @@ class _Formatter:
         """Behind the brace that closes the first branch."""
         if not statement.otherwise:
             return statement.span.end
-        start = statement.then[-1].span.end if statement.then else statement.condition.span.end + 1
-        return self._skip_comments("}", self.source.text.index("{", statement.condition.span.end) + 1, start)
+        if statement.then:
+            return self._behind("}", statement.then[-1].span.end)
+        return self._behind("}", self._behind("{", statement.condition.span.end))
 
-    def _skip_comments(self, char: str, after: int, start: int) -> int:
-        position = max(after, start)
+    def _brace_line(self, start: int) -> int:
+        """Line of the next `{`."""
+        return self.source.position(self._behind("{", start) - 1)[0]
+
+    def _behind(self, char: str, position: int) -> int:
+        """The place behind the next `char` that stands in no comment."""
         while self.source.text[position] != char:
             comment = self.source.text[position] == "#"
             position = self.source.text.index("\n", position) if comment else position + 1
@@ -289,8 +289,7 @@ class _Formatter:
 
         nodes: list[ast.Node] = [ast.Node(table.columns[0].span.to(table.columns[-1].span)), *table.rows]
         texts = dict(zip(map(id, nodes), map(text, cells), strict=True))
-        brace = self.source.text.index("{", table.name.span.end)
-        self._emit(f"table {table.name.text} {{", self.source.position(brace)[0])
+        self._emit(f"table {table.name.text} {{", self._brace_line(table.name.span.end))
         self._block(nodes, table.span, lambda node: self._emit(texts[id(node)], self._last_line(node.span)))
 
 
@@ -318,9 +317,9 @@ def _setting(setting: ast.Setting) -> str:
 def _cell(cell: ast.Expr) -> str:
     """Cells other than single words and numbers stand in parentheses."""
     simple = isinstance(cell, ast.Name | ast.Number | ast.String | ast.Bool)
-    negative = isinstance(cell, ast.Unary) and isinstance(cell.operand, ast.Number)
+    negative = isinstance(cell, ast.Unary) and cell.operator == "-" and isinstance(cell.operand, ast.Number)
     return inline(cell) if simple or negative else f"({inline(cell)})"
 
 
 def _is_number(cell: ast.Expr) -> bool:
-    return isinstance(cell, ast.Number | ast.Unary | ast.Binary)
+    return isinstance(cell, ast.Number | ast.Binary) or (isinstance(cell, ast.Unary) and cell.operator == "-")

@@ -30,7 +30,7 @@ def layout(tokens: Iterable[Token], end: int) -> Iterator[Token]:
             depth = max(depth - 1, 0)
         elif kind in ("LBRACE", "RBRACE"):
             depth = 0
-            if kind == "RBRACE" and previous not in (NEWLINE, "LBRACE"):
+            if kind == "RBRACE" and previous not in (NEWLINE, "LBRACE", "COMMA"):
                 yield newline_before(token)
         previous = kind
         yield token

@@ -13,7 +13,7 @@ from mnetdsl import resources
 from mnetdsl.diagnostics import Diagnostic, MnetError
 from mnetdsl.source import SourceFile
 from mnetdsl.syntax import ast, mistakes
-from mnetdsl.syntax.build import Failed, TreeBuilder
+from mnetdsl.syntax.build import TreeBuilder
 from mnetdsl.syntax.layout import NEWLINE, layout
 
 MAX_NESTING = 100
@@ -184,7 +184,7 @@ class _Parse:
             for rule in RECOVERY_RULES:
                 if rule in goto:
                     stack.append(goto[rule][1])
-                    values.append(Tree("failed", [Failed()]))
+                    values.append(Tree("failed", []))
                     self.open = [token for token in self.open if token.type == "LBRACE"][: _open_braces(values)]
                     return rule
             stack.pop()
