@@ -19,6 +19,7 @@ from mnetdsl.diagnostics import Diagnostic, MnetError, error
 from mnetdsl.files import MAX_ARRAY, MAX_IMAGE, read_bytes, write_whole
 from mnetdsl.ir.core import Port
 from mnetdsl.ir.types import ElementType, Shape
+from mnetdsl.npy import elements, read_header, to_npy
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -71,9 +72,7 @@ def random_input(port: Port, seed: int) -> NDArray[np.generic]:
 
 def save_output(path: str | Path, array: NDArray[np.generic]) -> None:
     """Writes `array` as `.npy`, whole or not at all."""
-    buffer = io.BytesIO()
-    np.lib.format.write_array(buffer, np.ascontiguousarray(array), allow_pickle=False)
-    write_whole(path, buffer.getvalue())
+    write_whole(path, to_npy(array))
 
 
 def _from_image(path: Path, port: Port, resize: Resize) -> NDArray[np.generic]:
@@ -214,10 +213,13 @@ def _as_element(pixels: NDArray[np.uint8], element: ElementType) -> NDArray[np.g
 
 def _from_npy(path: Path, port: Port) -> NDArray[np.generic]:
     data = read_bytes(path, what="array", limit=MAX_ARRAY)
-    stream = io.BytesIO(data)
     try:
-        array = np.lib.format.read_array(stream, allow_pickle=False)
-    except (ValueError, EOFError, OSError, MemoryError):
+        stream = io.BytesIO(data)
+        header = read_header(stream)
+        if header.holds_objects:
+            raise ValueError("pickled objects are never read")
+        array = elements(header, stream.read())
+    except ValueError:
         raise MnetError(
             error(
                 "MN0805",

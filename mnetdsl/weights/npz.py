@@ -8,17 +8,15 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from functools import partial
-from math import prod
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mnetdsl.diagnostics import MnetError, error
+from mnetdsl.diagnostics import Diagnostic, MnetError, error
+from mnetdsl.npy import elements, read_header, to_npy
 from mnetdsl.weights.entry import Entry, corrupt
 
 _SUFFIX = ".npy"
-_MAX_HEADER = 10_000
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """Zip entries carry a date; this one keeps equal arrays equal bytes."""
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
@@ -49,53 +47,38 @@ def read_entries(data: bytes, path: str) -> dict[str, Entry]:
 def _entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, path: str) -> Entry:
     try:
         with archive.open(info) as stream:
-            shape, fortran, dtype = _read_header(stream)
-            start = stream.tell()
+            header = read_header(stream)
+        if header.holds_objects:
+            raise MnetError(_pickled(name, path))
+        dtype = header.dtype.name
+        size = header.byte_size
     except _DAMAGE:
         raise corrupt(path, f"array `{name}` cannot be read") from None
-    if dtype.hasobject:
-        raise MnetError(
-            error(
-                "MN0710",
-                f"`{name}` holds pickled Python objects, which could run code: not read",
-                location=path,
-                help='save plain float arrays: `numpy.savez(path, **{"stem.conv.weight": array, …})`',
-            )
-        )
-    if info.file_size - start != prod(shape) * dtype.itemsize:
-        raise corrupt(path, f"array `{name}` has {info.file_size - start} bytes instead of its shape's")
-    known = dtype.name in _WIDENED or dtype.name in _INTEGERS
-    read = partial(_values, archive, info, shape, fortran, dtype, name, path) if known else None
-    return Entry(shape, dtype.name, read)
+    if info.file_size - header.size != size:
+        raise corrupt(path, f"array `{name}` has {info.file_size - header.size} bytes instead of its shape's {size}")
+    known = dtype in _WIDENED or dtype in _INTEGERS
+    return Entry(header.shape, dtype, partial(_values, archive, info, name, path) if known else None)
 
 
-def _read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[np.generic]]:
-    version = np.lib.format.read_magic(stream)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(stream, max_header_size=_MAX_HEADER)
-    if any(type(size) is not int or size < 0 for size in shape):
-        raise ValueError("sizes must not be negative")
-    return shape, fortran, dtype
-
-
-def _values(
-    archive: zipfile.ZipFile,
-    info: zipfile.ZipInfo,
-    shape: tuple[int, ...],
-    fortran: bool,
-    dtype: np.dtype[np.generic],
-    name: str,
-    path: str,
-) -> NDArray[np.generic]:
+def _values(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, path: str) -> NDArray[np.generic]:
     try:
         with archive.open(info) as stream:
-            _read_header(stream)
-            data = stream.read(prod(shape) * dtype.itemsize)
+            header = read_header(stream)
+            data = stream.read(header.byte_size)
             stream.read(1)  # reaching the end is what checks the checksum
+        array = elements(header, data)
     except _DAMAGE:
         raise corrupt(path, f"array `{name}` cannot be expanded") from None
-    array = np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
-    return np.ascontiguousarray(array).astype(_WIDENED.get(dtype.name, dtype.name))
+    return array.astype(_WIDENED.get(array.dtype.name, array.dtype.name), copy=False)
+
+
+def _pickled(name: str, path: str) -> Diagnostic:
+    return error(
+        "MN0710",
+        f"`{name}` holds pickled Python objects, which could run code: not read",
+        location=path,
+        help='save plain float arrays: `numpy.savez(path, **{"stem.conv.weight": array, …})`',
+    )
 
 
 def to_bytes(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
@@ -103,7 +86,5 @@ def to_bytes(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(arrays):
-            array = io.BytesIO()
-            np.lib.format.write_array(array, np.ascontiguousarray(arrays[name]), allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo(name + _SUFFIX, _EPOCH), array.getvalue())
+            archive.writestr(zipfile.ZipInfo(name + _SUFFIX, _EPOCH), to_npy(arrays[name]))
     return buffer.getvalue()

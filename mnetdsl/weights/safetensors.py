@@ -163,7 +163,7 @@ def to_bytes(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
         if array.dtype.name not in _ENCODINGS:
             raise ValueError(f"{name}: {array.dtype} cannot be saved")
         element, layout = _ENCODINGS[array.dtype.name]
-        pieces.append(np.ascontiguousarray(array).astype(layout, copy=False).tobytes())
+        pieces.append(array.astype(layout, copy=False).tobytes())
         end = offset + len(pieces[-1])
         header[name] = {"dtype": element, "shape": list(array.shape), "data_offsets": [offset, end]}
         offset = end
