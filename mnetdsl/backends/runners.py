@@ -71,13 +71,9 @@ RUNNERS: dict[str, Callable[[Module], Runner]] = {
 """Makes the runner of a backend; imports it only then."""
 
 
-def make_runner(name: str, module: Module) -> Runner:
-    """The runner of backend `name` for `module`.
-
-    Raises `MnetError`: MN1102 for a name that is not in `RUNNERS`, and what the backend raises while it builds.
-    """
-    make = RUNNERS.get(name)
-    if make is None:
+def check_backend(name: str) -> None:
+    """Raises `MnetError` MN1102 for a name that is not in `RUNNERS`, before anything is loaded or built."""
+    if name not in RUNNERS:
         suggestion = did_you_mean(name, list(RUNNERS))
         raise MnetError(
             error(
@@ -87,4 +83,12 @@ def make_runner(name: str, module: Module) -> Runner:
             ),
             exit_code=ExitCode.USAGE,
         )
-    return make(module)
+
+
+def make_runner(name: str, module: Module) -> Runner:
+    """The runner of backend `name` for `module`.
+
+    Raises `MnetError` as `check_backend` does, and what the backend raises while it builds.
+    """
+    check_backend(name)
+    return RUNNERS[name](module)

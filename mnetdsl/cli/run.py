@@ -71,13 +71,11 @@ def command(
     FILE is a .mnet file, a folder that holds one, or a network of the zoo. Images are preprocessed as the network
     declares.
     """
-    from mnetdsl.backends.runners import RUNNERS, unknown_backend
+    from mnetdsl.backends.runners import check_backend
     from mnetdsl.cli.console import print_json, working
-    from mnetdsl.diagnostics import ExitCode, MnetError
     from mnetdsl.images import Resize
 
-    if on not in RUNNERS:
-        raise MnetError(unknown_backend(on), exit_code=ExitCode.USAGE)
+    check_backend(on)
     network = load_with_weights(file, parameters, model, weights)
     ports = network.module.graph.outputs
     if output is not None:
