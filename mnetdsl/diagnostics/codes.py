@@ -19,7 +19,7 @@ CODES: dict[str, str] = {
     "MN0113": "a value that is not used",
     "MN0114": "= in the wrong place",
     "MN0115": "comparisons cannot be chained",
-    "MN0116": "the line ends too early",
+    "MN0116": "a value is missing",
     "MN0117": "something behind a complete statement",
     "MN0118": "a comma is missing",
     "MN0119": "a row does not fit its table",

@@ -86,7 +86,7 @@ class TensorType:
     def __str__(self) -> str:
         """As in reports: `28x28x24 f32`, without the batch."""
         sizes = self.shape[1:] if self.rank > 1 else self.shape
-        return f"{'x'.join(map(str, sizes))} {self.element.value}"
+        return f"{'x'.join(map(str, sizes))} {self.element.name.lower()}"
 
 
 MAX_ELEMENTS = 2**31 - 1

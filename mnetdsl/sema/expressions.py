@@ -24,6 +24,7 @@ from mnetdsl.sema.values import (
     Value,
     describe,
     type_name,
+    with_article,
 )
 from mnetdsl.source import Span
 from mnetdsl.syntax import ast
@@ -176,7 +177,7 @@ class Evaluator:
                     f"`{name}` needs numbers, got {describe(argument.value)}",
                     argument.span,
                     frame,
-                    label=f"this is a {type_name(argument.value)}",
+                    label=f"this is {with_article(type_name(argument.value))}",
                 )
         if not fewest <= len(arguments) <= most:
             wanted = str(fewest) if fewest == most else f"{fewest} to {most}"
@@ -267,7 +268,7 @@ class Evaluator:
         suggestion = did_you_mean(name, names)
         raise self._stop(
             "MN0309",
-            f"a {type_name(value)} has no `{name}`",
+            f"{with_article(type_name(value))} has no `{name}`",
             attribute.name.span,
             frame,
             label=f"did you mean `{suggestion}`?" if suggestion else "",

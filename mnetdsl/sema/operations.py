@@ -14,7 +14,7 @@ from mnetdsl.ir.types import Shape, TensorType
 from mnetdsl.sema.layers import Layers
 from mnetdsl.sema.report import Reported
 from mnetdsl.sema.signatures import BoundArgument, Parameter
-from mnetdsl.sema.values import Symbol, Tensor, describe
+from mnetdsl.sema.values import Symbol, Tensor, describe, literal
 from mnetdsl.source import Span
 
 Weights = dict[str, tuple[str, Shape]]
@@ -74,18 +74,17 @@ class Call:
     def integers(self, name: str, count: int | None, minimum: int) -> tuple[int, ...]:
         """A list of `count` ints, or one int for all of them."""
         value = self.arguments[name].value
-        if isinstance(value, int) and count is not None:
-            value = (value,) * count
+        items = (value,) * count if isinstance(value, int) and count is not None else value
         if (
-            not isinstance(value, tuple)
-            or not all(type(item) is int for item in value)
-            or (count is not None and len(value) != count)
+            not isinstance(items, tuple)
+            or not all(type(item) is int for item in items)
+            or (count is not None and len(items) != count)
         ):
             wanted = "a list of ints" if count is None else f"an int or a list of {count} ints"
             raise self.problem("MN0301", name, f"`{name}` must be {wanted}, got {describe(value)}")
-        numbers = tuple(item for item in value if isinstance(item, int))
+        numbers = tuple(item for item in items if isinstance(item, int))
         if any(item < minimum for item in numbers):
-            raise self.problem("MN0310", name, f"`{name}` must be at least {minimum}, got {list(numbers)}")
+            raise self.problem("MN0310", name, f"`{name}` must be at least {minimum}, got {literal(value)}")
         return numbers
 
     def problem(self, code: str, argument: str, message: str, label: str = "", help: str = "") -> Reported:

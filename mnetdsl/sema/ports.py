@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from mnetdsl.diagnostics import Label, error
@@ -50,7 +51,10 @@ def input(statement: ast.Input, frame: Frame, layers: Layers, evaluator: Evaluat
         operands = {"input": port.value}
         blame = {name: span for name, (_, span) in settings.items()}
         port.attributes |= {"mean": mean, "std": std}
-        tensor = layers.add("normalize", statement.name.text, span, dict(operands), {"mean": mean, "std": std}, blame)
+        with suppress(Reported):  # the rest of the model can still be checked
+            tensor = layers.add(
+                "normalize", statement.name.text, span, dict(operands), {"mean": mean, "std": std}, blame
+            )
     frame.set(statement.name, tensor)
 
 

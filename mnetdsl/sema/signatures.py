@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mnetdsl.diagnostics import Label, error
 from mnetdsl.diagnostics.suggest import did_you_mean
 from mnetdsl.sema.report import Report
-from mnetdsl.sema.values import Activation, Poison, Symbol, Tensor, Value, describe, literal, type_name
+from mnetdsl.sema.values import Activation, Poison, Symbol, Tensor, Value, describe, literal, type_name, with_article
 from mnetdsl.source import Span
 
 PARAMETER_TYPES = ("tensor", "int", "float", "bool", "string", "list", "activation", "symbol")
@@ -160,7 +160,7 @@ def _check_type(report: Report, callee: str, parameter: Parameter, given: BoundA
             "MN0301",
             f"`{parameter.name}` of `{callee}` must be {' or '.join(parameter.types)}, got {describe(given.value)}",
             at=given.span,
-            label=f"this is a {type_name(given.value)}",
+            label=f"this is {with_article(type_name(given.value))}",
             also=() if parameter.span is None else (Label(parameter.span, "declared here"),),
             help=type_problem_help(parameter.types, given.value),
         )

@@ -132,13 +132,17 @@ def type_name(value: Value) -> str:
             return "unknown"
 
 
+def with_article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
 def describe(value: Value) -> str:
     """Type and content for messages: `int 3`, `tensor 28x28x24 f32`, `list [1, 2]`."""
     match value:
         case Tensor():
             return f"tensor {value.type}"
         case TableRow() | TableValue() | Poison():
-            return f"a {type_name(value)}"
+            return with_article(type_name(value))
         case _:
             return f"{type_name(value)} {literal(value)}"
 

@@ -16,6 +16,9 @@ from mnetdsl.source import SourceFile, Span
 from mnetdsl.syntax import ast
 
 OPENING = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
+OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "POWER", "COMPARE", "AND", "OR", "IF", "DOT"}
+ENDS = {"_NEWLINE", "LBRACE", "RBRACE", "RPAR", "RSQB", "COMMA"}
+"""What ends an expression."""
 CLOSING = {closing: opening for opening, closing in OPENING.items()}
 EDITIONS = (1,)
 KEYWORDS = (
@@ -258,12 +261,7 @@ def _statement(found: Unexpected) -> Diagnostic | None:
         and previous is not None
         and not found.starts_line(token)
     ):
-        return error(
-            "MN0111",
-            f"`{word}` is a word of the language and cannot be a name",
-            at=span,
-            help=f"choose another name, such as `{word}_value`",
-        )
+        return _keyword_as_name(token, span)
     if not open and "MODEL" in expected:
         suggestion = did_you_mean(word, ("use", "block", "model", "deploy"))
         return error(
@@ -286,6 +284,19 @@ def _statement(found: Unexpected) -> Diagnostic | None:
     return None
 
 
+def _keyword_as_name(token: Token, span: Span) -> Diagnostic:
+    return error(
+        "MN0111",
+        f"`{token}` is a word of the language and cannot be a name",
+        at=span,
+        help=f"choose another name, such as `{token}_value`",
+    )
+
+
+def _behind_dot(source: SourceFile, token: Token) -> bool:
+    return source.text[: token.start_pos].rstrip().endswith(".")
+
+
 def _operator(found: Unexpected) -> Diagnostic | None:
     token, previous, span, source, expected, open = (
         found.token,
@@ -295,6 +306,40 @@ def _operator(found: Unexpected) -> Diagnostic | None:
         found.expected,
         found.open,
     )
+    if token.type == "EQUAL" and previous is not None and previous.type.lower() == str(previous):
+        return _keyword_as_name(previous, token_span(source, previous))
+    if token.type == "EQUAL" and "COLON" in expected:
+        return error(
+            "MN0102",
+            "an input has a type",
+            at=span,
+            label="expected `:`",
+            help="write it as `input image: u8[height, width, channels]`",
+        )
+    if expected == {"COLON"}:
+        return error(
+            "MN0102",
+            f"`{previous}` has no type",
+            at=span,
+            label="expected `:` and a type",
+            help=f"write `{previous}: tensor`, or int, float, bool, string, list, activation, symbol",
+        )
+    if token.type == "LPAR" and previous is not None and _behind_dot(source, previous):
+        return error(
+            "MN0102",
+            "only a name can be called",
+            at=span,
+            label=f"`{previous}` is behind a dot",
+            help=f"an operation takes the tensor as its argument: `{previous}(x)`; what a row holds gets a name first",
+        )
+    if token.type in OPERATORS and {"_NEWLINE", "LPAR", "STRING"} <= expected:
+        return error(
+            "MN0102",
+            f"`{token}` cannot stand here behind `{previous}`",
+            at=span,
+            label="a cell of a table ends here",
+            help="a cell that is more than one word or number stands in parentheses",
+        )
     if token.type == "EQUAL":
         innermost = open[-1].type if open else ""
         if innermost == "LPAR":
@@ -306,13 +351,14 @@ def _operator(found: Unexpected) -> Diagnostic | None:
         )
     if token.type == "COMPARE" and "COMPARE" not in expected and "AND" in expected:
         return error("MN0115", "comparisons cannot be chained", at=span, help="write `a < b and b < c`")
-    if token.type == "_NEWLINE" and previous is not None and "NAME" in expected and "LSQB" in expected:
+    if token.type in ENDS and previous is not None and {"NAME", "LSQB"} <= expected:
+        broken_line = token.type == "_NEWLINE"
         return error(
             "MN0116",
-            f"the line ends behind `{previous}`",
+            f"the line ends behind `{previous}`" if broken_line else f"{_described(token)} follows on `{previous}`",
             at=token_span(source, previous),
             label="a value is missing behind this",
-            help="an expression goes on in the next line inside parentheses only",
+            help="an expression goes on in the next line inside parentheses only" if broken_line else "",
         )
     if previous is not None and "_NEWLINE" in expected and token.type in ("NAME", "INT", "FLOAT", "STRING", "SIZE"):
         return error(
@@ -355,14 +401,18 @@ def _check_body(body: tuple[ast.Statement, ...]) -> Iterator[Diagnostic]:
                 pass
 
 
+def _cells(row: ast.TableRow) -> str:
+    return f"{len(row.cells)} cell{'s'[: len(row.cells) != 1]}"
+
+
 def _check_table(table: ast.Table) -> Iterator[Diagnostic]:
     for row in table.rows:
         if len(row.cells) != len(table.columns):
             yield error(
                 "MN0119",
-                f"this row has {len(row.cells)} cells, table `{table.name.text}` has {len(table.columns)} columns",
+                f"this row has {_cells(row)}, table `{table.name.text}` has {len(table.columns)} columns",
                 at=row.span,
-                label=f"{len(row.cells)} cells",
+                label=_cells(row),
                 also=(Label(table.columns[0].span.to(table.columns[-1].span), f"{len(table.columns)} columns"),),
                 help="a cell that is more than one word or number stands in parentheses",
             )
