@@ -13,16 +13,24 @@ ALIGNMENT = 64
 """Bytes of a cache line. NumPy aligns to 16; stores that straddle two lines take twice as long."""
 
 
-def bands(rows: int, row_elements: int, band_elements: int) -> Iterator[tuple[int, int]]:
-    """Splits `rows` into bands `start, stop` of at most `band_elements` elements, but at least one row."""
-    step = max(1, band_elements // row_elements)
+def band_height(rows: int, row_elements: int, band_elements: int) -> int:
+    """How many of `rows` make a band of at most `band_elements` elements, but at least one row."""
+    return min(rows, max(1, band_elements // row_elements))
+
+
+def bands(rows: int, step: int) -> Iterator[tuple[int, int]]:
+    """Splits `rows` into bands `start, stop` of `step` rows; the last may be lower."""
     for start in range(0, rows, step):
         yield start, min(rows, start + step)
 
 
-def row_bias(bias: Array | None, width: int) -> Array | None:
-    """[C] repeated for each pixel of a row: [width * C]. Long rows add faster than many short runs of channels."""
-    return None if bias is None else np.tile(bias, width)
+def repeated(channels: Array, width: int) -> Array:
+    """[…, C] repeated for each pixel of a row: […, width * C].
+
+    NumPy adds and multiplies a few long rows faster than many short runs of channels.
+    """
+    *others, count = channels.shape
+    return np.broadcast_to(channels[..., None, :], (*others, width, count)).reshape(*others, width * count)
 
 
 def aligned_empty(*shape: int) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 
 from mnetdsl.interpreter.frame import Array, Frame
 from mnetdsl.interpreter.ops.activation import activate
-from mnetdsl.interpreter.ops.bands import aligned_empty, bands, row_bias
+from mnetdsl.interpreter.ops.bands import aligned_empty, band_height, bands, repeated
 from mnetdsl.interpreter.ops.window import Windows
 from mnetdsl.ir.ops.conv2d import Conv2d
 
@@ -36,7 +36,7 @@ def _epilogue(op: Conv2d, frame: Frame, output: Array) -> Finish:
     """Completes rows `start` to `stop` of `output`, seen as [N * OH, OW * O]: activation(rows + bias) + residual."""
     batch, height, width, _ = output.shape
     rows = output.reshape(batch * height, -1)
-    bias = row_bias(frame.optional(op.bias), width)
+    bias = None if op.bias is None else repeated(frame[op.bias], width)
     residual = frame.optional(op.residual)
     residual_rows = None if residual is None else np.broadcast_to(residual, output.shape).reshape(rows.shape)
 
@@ -57,7 +57,7 @@ def _pointwise(x: Array, filter: Array, output: Array, finish: Finish) -> None:
     matrix = filter[0, 0]
     source = x.reshape(batch * height, width, -1)
     target = output.reshape(batch * height, width, channels)
-    for start, stop in bands(batch * height, width * channels, BAND_ELEMENTS):
+    for start, stop in bands(batch * height, band_height(batch * height, width * channels, BAND_ELEMENTS)):
         pixels = (stop - start) * width
         np.matmul(source[start:stop].reshape(pixels, -1), matrix, out=target[start:stop].reshape(pixels, channels))
         finish(start, stop)
@@ -69,14 +69,14 @@ def _gathered(op: Conv2d, x: Array, filter: Array, output: Array, finish: Finish
     _, height, width, _ = output.shape
     taps = kernel_height * kernel_width * inputs
     matrix = filter.reshape(taps, channels)
-    windows = Windows(x.shape[1:], (kernel_height, kernel_width), op.strides, op.dilations, op.padding)
-    row_elements = width * max(taps, channels)
-    scratch = aligned_empty(max(BAND_ELEMENTS // row_elements, 1) * width * taps)
+    step = band_height(height, width * max(taps, channels), BAND_ELEMENTS)
+    windows = Windows(x.shape[1:], (kernel_height, kernel_width), op.strides, op.dilations, op.padding, step)
+    scratch = aligned_empty(step * width * taps)
     for index, image in enumerate(x):
-        view = windows.of(image, height, width, inputs)
-        for start, stop in bands(height, row_elements, BAND_ELEMENTS):
+        for start, stop in bands(height, step):
+            view = windows.of(image, start, stop, width, inputs)
             pixels = (stop - start) * width
             columns = scratch[: pixels * taps].reshape(pixels, taps)
-            columns.reshape(view[start:stop].shape)[:] = view[start:stop]
+            columns.reshape(view.shape)[:] = view
             np.matmul(columns, matrix, out=output[index, start:stop].reshape(pixels, channels))
             finish(index * height + start, index * height + stop)

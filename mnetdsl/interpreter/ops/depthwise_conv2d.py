@@ -6,7 +6,7 @@ import numpy as np
 
 from mnetdsl.interpreter.frame import Array, Frame
 from mnetdsl.interpreter.ops.activation import activate
-from mnetdsl.interpreter.ops.bands import aligned_empty, bands, row_bias
+from mnetdsl.interpreter.ops.bands import aligned_empty, band_height, bands, repeated
 from mnetdsl.interpreter.ops.window import Windows
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
 
@@ -25,20 +25,21 @@ def depthwise_conv2d(op: DepthwiseConv2d, frame: Frame) -> Array:
         x = np.repeat(x, multiplier, axis=3)
     _, height, width, channels = op.type.shape
     output = aligned_empty(x.shape[0], height, width, channels)
-    bias = row_bias(frame.optional(op.bias), width)
+    bias = None if op.bias is None else repeated(frame[op.bias], width)
     filters = frame[op.filter].reshape(kernel_height, kernel_width, channels)
-    windows = Windows(x.shape[1:], (kernel_height, kernel_width), op.strides, op.dilations, op.padding)
+    step = band_height(height, width * channels, BAND_ELEMENTS)
+    windows = Windows(x.shape[1:], (kernel_height, kernel_width), op.strides, op.dilations, op.padding, step)
     if op.strides[1] == 1 and channels < LONG_RUN:
         # Neighbouring pixels read neighbouring pixels: a whole row of results is one run of width * channels.
         pixels, run = 1, width * channels
-        filters = np.tile(filters, width)
+        filters = repeated(filters, width)
     else:
         pixels, run = width, channels
     for image, result in zip(x, output, strict=True):
-        view = windows.of(image, height, pixels, run).transpose(2, 3, 0, 1, 4)
-        for start, stop in bands(height, width * channels, BAND_ELEMENTS):
+        for start, stop in bands(height, step):
+            view = windows.of(image, start, stop, pixels, run)
             rows = result[start:stop].reshape(stop - start, pixels, run)
-            np.einsum("klhwc,klc->hwc", view[:, :, start:stop], filters, out=rows)
+            np.einsum("hwklc,klc->hwc", view, filters, out=rows)
             block = rows.reshape(stop - start, width * channels)
             if bias is not None:
                 np.add(block, bias, out=block)

@@ -12,9 +12,10 @@ from mnetdsl.interpreter.frame import Array
 
 
 class Windows:
-    """The windows of one image after the other; keeps the padded copy from image to image.
+    """The windows of bands of result rows, read from a padded copy of just the rows that a band needs.
 
-    `size` is [H, W, C]; kernel, strides and dilations are (height, width), padding is [top, bottom, left, right].
+    `size` is [H, W, C]; kernel, strides and dilations are (height, width), padding is [top, bottom, left, right];
+    a band has at most `band_rows` result rows.
     """
 
     def __init__(
@@ -24,26 +25,37 @@ class Windows:
         strides: tuple[int, ...],
         dilations: tuple[int, ...],
         padding: tuple[int, ...],
+        band_rows: int,
     ) -> None:
-        top, bottom, left, right = padding
-        height, width, channels = size
+        self.height, width, channels = size
         self.kernel = kernel
         self.strides = strides
         self.dilations = dilations
-        self.padded = np.zeros((top + height + bottom, left + width + right, channels), np.float32)
-        self.inside = self.padded[top : top + height, left : left + width]
+        self.top, _, left, right = padding
+        padded = np.zeros((self._rows_read(band_rows), left + width + right, channels), np.float32)
+        self.padded = padded
+        self.inside = padded[:, left : left + width]
 
-    def of(self, image: Array, rows: int, columns: int, run: int) -> Array:
-        """[rows, columns, KH, KW, run]: what result pixel (row, column) multiplies, zeros in the padding.
+    def _rows_read(self, rows: int) -> int:
+        return (rows - 1) * self.strides[0] + (self.kernel[0] - 1) * self.dilations[0] + 1
+
+    def of(self, image: Array, start: int, stop: int, columns: int, run: int) -> Array:
+        """[stop - start, columns, KH, KW, run]: what result pixel (row, column) multiplies, zeros in the padding.
 
         `run` counts contiguous elements: C for one pixel; a whole row of results, OW * C, where the stride is 1 and
         `columns` is therefore 1. Valid until the next call.
         """
-        self.inside[:] = image
+        first = start * self.strides[0] - self.top
+        count = self._rows_read(stop - start)
+        above = min(max(-first, 0), count)
+        below = max(min(self.height - first, count), above)
+        self.padded[:above] = 0.0
+        self.inside[above:below] = image[first + above : first + below]
+        self.padded[below:count] = 0.0
         row, column, element = self.padded.strides
         return as_strided(
             self.padded,
-            (rows, columns, *self.kernel, run),
+            (stop - start, columns, *self.kernel, run),
             (
                 row * self.strides[0],
                 column * self.strides[1],

@@ -1,0 +1,152 @@
+"""Writes a module as ONNX, so that onnxruntime runs the very network that the interpreter is timed on.
+
+The graph is NHWC outside, as ours is, and NCHW inside, as onnxruntime's kernels are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from mnetdsl.ir.core import Module, Value
+from mnetdsl.ir.ops.batch_norm import BatchNorm
+from mnetdsl.ir.ops.constant import Constant
+from mnetdsl.ir.ops.conv2d import Conv2d
+from mnetdsl.ir.ops.dense import Dense
+from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
+from mnetdsl.ir.ops.elementwise import Add
+from mnetdsl.ir.ops.normalize import Normalize
+from mnetdsl.ir.ops.pool import GlobalAvgPool
+from mnetdsl.ir.ops.unary import Relu, Relu6
+from mnetdsl.ir.types import ElementType
+
+OPSET = 17
+ELEMENTS = {ElementType.F32: TensorProto.FLOAT, ElementType.U8: TensorProto.UINT8, ElementType.I8: TensorProto.INT8}
+
+
+class Writer:
+    """The ONNX graph under construction; `names` maps our values to its tensors."""
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[onnx.TensorProto] = []
+        self.names: dict[Value, str] = {}
+        self.arrays: dict[Value, NDArray[Any]] = {}
+
+    def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        result = f"t{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, list(inputs), [result], **attributes))
+        return result
+
+    def array(self, values: NDArray[Any]) -> str:
+        name = f"c{len(self.initializers)}"
+        self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        return name
+
+    def activated(self, name: str, tensor: str) -> str:
+        if name == "none":
+            return tensor
+        if name == "relu":
+            return self.node("Relu", tensor)
+        if name == "relu6":
+            return self.node("Clip", tensor, self.array(np.float32(0.0)), self.array(np.float32(6.0)))
+        raise ValueError(f"the benchmark's ONNX writer has no activation {name}")
+
+
+def normalize(op: Normalize, writer: Writer) -> str:
+    x = writer.node("Cast", writer.names[op.input], to=TensorProto.FLOAT)
+    x = writer.node("Sub", x, writer.array(np.array(op.mean, np.float32)))
+    x = writer.node("Div", x, writer.array(np.array(op.std, np.float32)))
+    return writer.node("Transpose", x, perm=[0, 3, 1, 2])
+
+
+def convolution(op: Conv2d | DepthwiseConv2d, writer: Writer) -> str:
+    weights = writer.arrays[op.filter]
+    if isinstance(op, Conv2d):
+        filters, groups = weights.transpose(3, 2, 0, 1), 1
+    else:
+        height, width, channels, multiplier = weights.shape
+        filters = weights.reshape(height, width, 1, channels * multiplier).transpose(3, 2, 0, 1)
+        groups = channels
+    inputs = [writer.names[op.input], writer.array(filters)]
+    if op.bias is not None:
+        inputs.append(writer.array(writer.arrays[op.bias]))
+    top, bottom, left, right = op.padding
+    x = writer.node(
+        "Conv",
+        *inputs,
+        group=groups,
+        strides=list(op.strides),
+        dilations=list(op.dilations),
+        pads=[top, left, bottom, right],
+    )
+    x = writer.activated(op.activation, x)
+    if isinstance(op, Conv2d) and op.residual is not None:
+        x = writer.node("Add", x, writer.names[op.residual])
+    return x
+
+
+def batch_norm(op: BatchNorm, writer: Writer) -> str:
+    statistics = [writer.array(writer.arrays[value]) for value in (op.scale, op.offset, op.mean, op.variance)]
+    return writer.node("BatchNormalization", writer.names[op.input], *statistics, epsilon=op.epsilon)
+
+
+def unary(op: Relu | Relu6, writer: Writer) -> str:
+    return writer.activated(op.opcode, writer.names[op.input])
+
+
+def add(op: Add, writer: Writer) -> str:
+    return writer.activated(op.activation, writer.node("Add", writer.names[op.left], writer.names[op.right]))
+
+
+def global_avg_pool(op: GlobalAvgPool, writer: Writer) -> str:
+    return writer.node("Flatten", writer.node("GlobalAveragePool", writer.names[op.input]))
+
+
+def dense(op: Dense, writer: Writer) -> str:
+    inputs = [writer.names[op.input], writer.array(writer.arrays[op.filter])]
+    if op.bias is not None:
+        inputs.append(writer.array(writer.arrays[op.bias]))
+    return writer.activated(op.activation, writer.node("Gemm", *inputs))
+
+
+WRITERS: dict[str, Callable[[Any, Writer], str]] = {
+    "normalize": normalize,
+    "conv2d": convolution,
+    "depthwise_conv2d": convolution,
+    "batch_norm": batch_norm,
+    "relu": unary,
+    "relu6": unary,
+    "add": add,
+    "global_avg_pool": global_avg_pool,
+    "dense": dense,
+}
+
+
+def to_onnx(module: Module) -> bytes:
+    """`module` (one image input that is normalized, outputs of rank 2; V1 and V2) with its weights, for batch 1."""
+    writer = Writer(module)
+    inputs = []
+    for port in module.graph.inputs:
+        writer.names[port.value] = port.name
+        element = ELEMENTS[port.value.type.element]
+        inputs.append(helper.make_tensor_value_info(port.name, element, list(port.value.type.shape)))
+    for op in module.graph.operations:
+        if isinstance(op, Constant):
+            writer.arrays[op.result] = module.resources[op.resource]
+        else:
+            writer.names[op.result] = WRITERS[op.opcode](op, writer)
+    outputs = []
+    for port in module.graph.outputs:
+        writer.nodes.append(helper.make_node("Identity", [writer.names[port.value]], [port.name]))
+        outputs.append(helper.make_tensor_value_info(port.name, TensorProto.FLOAT, list(port.value.type.shape)))
+    graph = helper.make_graph(writer.nodes, module.name, inputs, outputs, writer.initializers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
