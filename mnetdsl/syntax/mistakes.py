@@ -77,10 +77,20 @@ def token_span(source: SourceFile, token: Token) -> Span:
 def too_deep(source: SourceFile, token: Token, limit: int) -> Diagnostic:
     return error(
         "MN0110",
-        f"brackets are nested more than {limit} deep",
+        f"this is nested more than {limit} levels deep",
         at=token_span(source, token),
         label="one too many",
         help="give a part of it a name: `width = …`",
+    )
+
+
+def too_long(source: SourceFile, token: Token, limit: int) -> Diagnostic:
+    return error(
+        "MN0110",
+        f"operators, branches or brackets are nested more than {limit} deep",
+        at=token_span(source, token),
+        label="one too many",
+        help="split it: give a part of it a name, or write a `table` and a `for`",
     )
 
 
