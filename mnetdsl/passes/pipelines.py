@@ -19,19 +19,25 @@ from mnetdsl.passes.lower_batch_norm import LowerBatchNorm
 from mnetdsl.passes.pass_manager import AfterPass, run_passes
 
 FLOAT: tuple[Pass, ...] = (
-    Canonicalize(),
+    DeadCode(),
     FoldConstants(),
+    Canonicalize(),
     CommonSubexpressions(),
     FoldBatchNorm(),
     LowerBatchNorm(),
+    Canonicalize(),
     FoldPad(),
     FuseActivation(),
     FuseResidualAdd(),
     CommonSubexpressions(),
     DeadCode(),
 )
-"""What every float backend takes. Norms fold before pads, since a pad keeps a norm from the layer behind it no less
-than the layer's own padding; activations fuse before residuals, since a convolution adds its residual last."""
+"""What every float backend takes; a second run changes nothing.
+
+What is dead goes first, for a reader that nobody needs would keep a value from being fused. Then constants, since
+which operands are constant decides the canonical form. A norm that is gone lets what stood around it meet, hence the
+second `canonicalize`. Activations fuse before residuals, since a convolution adds its residual last.
+"""
 
 PIPELINES: dict[str, tuple[Pass, ...]] = {"float": FLOAT, "none": ()}
 
