@@ -13,7 +13,7 @@ CODES: dict[str, str] = {
     "MN0107": "a word or mark of another language",
     "MN0108": "else without if",
     "MN0109": "a doc comment that describes nothing",
-    "MN0110": "brackets nested too deeply",
+    "MN0110": "nested too deeply",
     "MN0111": "a word of the language as a name",
     "MN0112": "outside a model or block",
     "MN0113": "a value that is not used",

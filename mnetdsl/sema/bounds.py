@@ -4,8 +4,10 @@ from __future__ import annotations
 
 MAX_STEPS = 1_000_000
 """Statements and expressions evaluated for one model."""
-MAX_CALL_DEPTH = 64
+MAX_CALL_DEPTH = 32
 """Blocks expanded inside one another."""
+MAX_DEPTH = 150
+"""Expressions and statement lists under evaluation at once: what Python's stack holds with room to spare."""
 MAX_OPERATIONS = 20_000
 """Operations of one graph."""
 MAX_ITERATIONS = 10_000

@@ -75,7 +75,8 @@ class Expander:
     def statements(self, body: tuple[ast.Statement, ...], frame: Frame) -> None:
         for statement in body:
             try:
-                self._statement(statement, frame)
+                with self.evaluator.level(statement.span):
+                    self._statement(statement, frame)
             except Reported:
                 for name in assigned_names(statement):
                     frame.set(name, POISON)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from mnetdsl.diagnostics import Diagnostic, Label, error
@@ -68,6 +69,25 @@ class Evaluator:
         self._call = call
         self._tensor_binary = tensor_binary
         self._steps = 0
+        self._depth = 0
+
+    @contextmanager
+    def level(self, span: Span) -> Iterator[None]:
+        """Counts what is under evaluation at once, blocks included."""
+        self._depth += 1
+        try:
+            if self._depth > bounds.MAX_DEPTH:
+                raise self.report.stop(
+                    error(
+                        "MN0502",
+                        f"expressions and blocks are nested more than {bounds.MAX_DEPTH} levels deep here",
+                        at=span,
+                        help="give a part of it a name",
+                    )
+                )
+            yield
+        finally:
+            self._depth -= 1
 
     def step(self, span: Span) -> None:
         """Counts one evaluated node, so that no file runs for ever."""
@@ -85,6 +105,10 @@ class Evaluator:
     def evaluate(self, expression: ast.Expr, frame: Frame, label: str | None = None) -> Value:
         """The value; raises `Reported` after collecting a diagnostic, also where an operand was reported before."""
         self.step(expression.span)
+        with self.level(expression.span):
+            return self._evaluate(expression, frame, label)
+
+    def _evaluate(self, expression: ast.Expr, frame: Frame, label: str | None) -> Value:
         match expression:
             case ast.Number() | ast.String() | ast.Bool():
                 return self._literal(expression)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lark import Token, Transformer, v_args
+from lark import Token, v_args
 from lark.tree import Meta
+from lark.visitors import Transformer_NonRecursive
 
 from mnetdsl.source import SourceFile, Span
 from mnetdsl.syntax import ast
@@ -32,7 +33,7 @@ def _kept(items: Any) -> tuple[Any, ...]:
 
 
 @v_args(meta=True)
-class TreeBuilder(Transformer[Token, Any]):
+class TreeBuilder(Transformer_NonRecursive[Token, Any]):
     """Builds the frozen nodes of `ast`; lark calls the method named like the rule with its children."""
 
     def __init__(self, source: SourceFile) -> None:
