@@ -84,16 +84,6 @@ def too_deep(source: SourceFile, token: Token, limit: int) -> Diagnostic:
     )
 
 
-def too_long(source: SourceFile, token: Token, limit: int) -> Diagnostic:
-    return error(
-        "MN0110",
-        f"operators, branches or brackets are nested more than {limit} deep",
-        at=token_span(source, token),
-        label="one too many",
-        help="split it: give a part of it a name, or write a `table` and a `for`",
-    )
-
-
 @dataclass(frozen=True)
 class Unexpected:
     """A token that the grammar does not take where it stands, and what the parser knew there."""

@@ -18,8 +18,6 @@ from mnetdsl.syntax.layout import NEWLINE, layout
 
 MAX_NESTING = 100
 """Brackets and braces open at once; keeps every later walk of the tree within Python's stack."""
-MAX_TREE_DEPTH = 250
-"""Nodes inside one another: a chain of a thousand operators nests without any bracket."""
 MAX_DEPTH = 200
 """Levels of the parse tree: chains of operators, dots and `else if` nest without any bracket."""
 MAX_SYNTAX_ERRORS = 20
@@ -108,12 +106,9 @@ class _Parse:
                 self._report(end)
             return empty, tuple(self.problems)
         tree = self.state.value_stack[-1]
-        deepest = _below(tree, MAX_TREE_DEPTH)
+        deepest = _below(tree, MAX_DEPTH)
         if deepest is not None:
-            return empty, (*self.problems, mistakes.too_long(self.source, deepest, MAX_TREE_DEPTH))
-        deep = _too_deep(tree)
-        if deep is not None:
-            return empty, (*self.problems, mistakes.too_deep(self.source, deep, MAX_DEPTH))
+            return empty, (*self.problems, mistakes.too_deep(self.source, deepest, MAX_DEPTH))
         file = TreeBuilder(self.source).transform(tree)
         self.problems.extend(mistakes.after_parse(file))
         return file, tuple(self.problems)
@@ -212,16 +207,6 @@ class _Parse:
             stack.pop()
             values.pop()
         return None
-
-
-def _too_deep(root: Tree[Token]) -> Token | None:
-    """A token at the place where the tree has more than `MAX_DEPTH` levels."""
-    level = [root]
-    for _ in range(MAX_DEPTH):
-        level = [child for tree in level for child in tree.children if isinstance(child, Tree)]
-        if not level:
-            return None
-    return next((token for token in level[0].scan_values(lambda value: isinstance(value, Token))), Token("NAME", ""))
 
 
 def _open_braces(values: list[Any]) -> int:
