@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
@@ -51,15 +51,15 @@ def print_json(value: Mapping[str, object]) -> None:
 
 
 @contextmanager
-def working(message: str) -> Iterator[None]:
-    """Shows that something takes long, on a terminal only."""
+def working(message: str) -> Iterator[Callable[[str], None]]:
+    """Shows that something takes long, on a terminal only; yields what says how far it is."""
     if not sys.stderr.isatty():
-        yield
+        yield lambda progress: None
         return
     from rich.console import Console
 
-    with Console(stderr=True, no_color=not has_color(sys.stderr)).status(message):
-        yield
+    with Console(stderr=True, no_color=not has_color(sys.stderr)).status(message) as status:
+        yield lambda progress: status.update(f"{message}: {progress}")
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> None:

@@ -135,9 +135,18 @@ CODES: dict[str, str] = {
     "MN1013": "a derived array cannot be computed",
     # MN11xx: targets, budgets and backends
     "MN1101": "unknown target",
+    "MN1102": "unknown backend",
     # MN12xx: toolchains
     "MN1210": "PyTorch is not installed",
+    "MN1221": "another version of IREE",
+    "MN1222": "IREE is not installed",
+    "MN1223": "IREE's compiler failed",
+    "MN1224": "an IREE module cannot be loaded",
+    "MN1226": "no Vulkan",
+    "MN1227": "running an IREE module failed",
     # MN13xx: validation
+    "MN1301": "a backend differs from the interpreter",
+    "MN1302": "the reference is not finite",
     # MN14xx: command line
     "MN1401": "a command line that cannot be understood",
     "MN1402": "unknown network of the zoo",

@@ -1,0 +1,174 @@
+"""`mnet validate`: do all backends compute what the interpreter computes?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mnetdsl.cli.options import json_option, load_with_weights, network_options, weights_option
+
+if TYPE_CHECKING:
+    from mnetdsl.images import Resize
+    from mnetdsl.ir.core import Port
+    from mnetdsl.sema.values import Constant
+    from mnetdsl.validate.cases import Cases
+    from mnetdsl.validate.report import BackendResult, ValidationReport
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff", ".npy", ".bin", ".raw")
+"""Of the files in a folder that are inputs; labels and licences often lie beside them."""
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  mnet validate net.mnet --weights net.safetensors --on c,iree-cpu
+  mnet validate mobilenet_v2 --weights random:1 --on iree-cpu,iree-vulkan --set alpha=0.35
+  mnet validate net.mnet --inputs photos/ --resize crop --format json
+"""
+)
+@network_options
+@weights_option
+@click.option(
+    "--on",
+    metavar="BACKENDS",
+    default="c,iree-cpu",
+    show_default=True,
+    help="What to compare with the interpreter, with commas between; see `mnet targets`.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the inputs that are made up.")
+@click.option(
+    "--inputs",
+    metavar="PATH",
+    help="An image or array, or a folder of them, in place of inputs that are made up.",
+)
+@click.option(
+    "--resize",
+    type=click.Choice(["none", "crop", "pad", "stretch"]),
+    default="none",
+    show_default=True,
+    help="What to do with images of another size; none refuses them.",
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0.0, min_open=False),
+    help="Largest accepted error, as a fraction of a layer's largest magnitude. Default: 1e-4.",
+)
+@json_option
+def command(
+    file: str,
+    parameters: Mapping[str, Constant],
+    model: str | None,
+    weights: str | None,
+    on: str,
+    seed: int,
+    inputs: str | None,
+    resize: str,
+    tolerance: float | None,
+    layout: str,
+) -> None:
+    """Compare backends with the interpreter, layer by layer.
+
+    FILE is a .mnet file, a folder that holds one, or a network of the zoo. Exits with 4 where a backend differs, and
+    names the first layer past the tolerance.
+    """
+    from mnetdsl.backends.runners import check_backend
+    from mnetdsl.cli.console import print_json, working
+    from mnetdsl.diagnostics import MnetError
+    from mnetdsl.images import Resize
+
+    backends = [name.strip() for name in on.split(",") if name.strip()]
+    if not backends:
+        raise click.UsageError("--on names no backend, for instance --on c,iree-cpu")
+    for name in backends:
+        check_backend(name)
+    network = load_with_weights(file, parameters, model, weights)
+    cases = None if inputs is None else _read_cases(inputs, network.module.graph.inputs, Resize(resize))
+    from mnetdsl.validate import TOLERANCE, validate
+
+    with working(f"validating {network.name}") as progress:
+        report = validate(
+            network.module,
+            backends,
+            seed=seed,
+            inputs=cases,
+            tolerance=TOLERANCE if tolerance is None else tolerance,
+            progress=progress,
+        )
+    if layout == "json":
+        print_json(report.as_json())
+    else:
+        _print_text(report)
+    if not report.agrees:
+        raise MnetError(*report.diagnostics(), exit_code=report.exit_code)
+
+
+def _read_cases(path: str, ports: list[Port], resize: Resize) -> Cases:
+    import numpy as np
+
+    from mnetdsl.diagnostics import ExitCode, MnetError, error
+    from mnetdsl.images import load_input
+    from mnetdsl.validate.cases import Cases
+
+    if len(ports) != 1:
+        listing = ", ".join(port.name for port in ports)
+        raise MnetError(
+            error(
+                "MN1403",
+                f"`--inputs` feeds networks of one input, this one has {listing}",
+                help="leave it out: inputs are made up for each",
+            ),
+            exit_code=ExitCode.USAGE,
+        )
+    folder = Path(path)
+    files = [folder]
+    if folder.is_dir():
+        files = sorted(each for each in folder.iterdir() if each.suffix.lower() in SUFFIXES)
+    if not files:
+        raise MnetError(
+            error(
+                "MN1403", "the folder holds no images or arrays", location=path, help="name another folder, or a file"
+            )
+        )
+    arrays = [load_input(each, ports[0], resize) for each in files]
+    names = [
+        each.name if len(array) == 1 else f"{each.name}[{index}]"
+        for each, array in zip(files, arrays, strict=True)
+        for index in range(len(array))
+    ]
+    return Cases(tuple(names), {ports[0].name: np.concatenate(arrays)})
+
+
+def _print_text(report: ValidationReport) -> None:
+    from mnetdsl.cli.console import print_table
+
+    shown = ", ".join(report.inputs[:6]) + (", …" if len(report.inputs) > 6 else "")
+    count = f"{len(report.inputs)} input{'s' if len(report.inputs) != 1 else ''}"
+    print(f"{report.model} on {count} ({shown}); tolerance {report.tolerance:g}")
+    print()
+    print_table(
+        ("BACKEND", "VERDICT", "LAYERS", "WORST", "PLACE", "ABSOLUTE", "RELATIVE"),
+        [_row(backend) for backend in report.backends],
+        (False, False, True, False, False, True, True),
+    )
+
+
+def _row(backend: BackendResult) -> tuple[str, ...]:
+    verdict = "failed" if backend.failure is not None else "agrees" if backend.agrees else "DIFFERS"
+    worst = backend.worst
+    layers = str(len(backend.layers)) if backend.layers else "-"
+    if worst is None:
+        return backend.name, verdict, layers, "-", "-", "-", "-"
+    if worst.problem is not None:
+        return backend.name, verdict, layers, worst.name, str(worst.location), worst.problem, ""
+    return (
+        backend.name,
+        verdict,
+        layers,
+        worst.name,
+        str(worst.location),
+        f"{worst.absolute:.2e}",
+        f"{worst.relative:.2e}",
+    )
