@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnetdsl.cost.summary import Summary
+    from mnetdsl.plan import Plan
     from mnetdsl.validate.report import ValidationReport
 
 
@@ -106,6 +107,15 @@ class Network:
         from mnetdsl.cost.summary import summarize
 
         return summarize(self.module)
+
+    def plan(self) -> Plan:
+        """Memory as generated C uses it: exact arena, lower bound, what meets at the peak; needs no weights.
+
+        Raises `MnetError` where an operation has no C kernel.
+        """
+        from mnetdsl.backends.c import plan_memory
+
+        return plan_memory(self.optimized())
 
     def run(self, inputs: Mapping[str, NDArray[np.generic]], on: str = "numpy") -> dict[str, NDArray[np.generic]]:
         """Outputs by name for inputs `[N, …]` by name, on `numpy`, `c`, `iree-cpu` or `iree-vulkan`."""

@@ -48,10 +48,10 @@ def command(
     network = load_with_weights(file, parameters, model, weights)
     with working(f"compiling {network.name} for {target}"):
         files = network.compile(target, folder)
-    memory = _memory(files)
+    arena = _arena(files)
     if layout == "json":
         sizes = [{"name": name, "bytes": len(data)} for name, data in sorted(files.items())]
-        print_json({"name": network.name, "target": target, "folder": folder, "files": sizes, **memory})
+        print_json({"name": network.name, "target": target, "folder": folder, "files": sizes, "arena": arena})
         return
     print(f"{network.name} for {target} in {folder}")
     print_table(
@@ -59,14 +59,15 @@ def command(
         [(name, f"{len(data):,}", format_size(len(data))) for name, data in sorted(files.items())],
         (False, True, True),
     )
-    if memory:
-        arena, bound = memory["arena_bytes"], memory["arena_lower_bound"]
-        print(f"\narena {arena:,} bytes ({format_size(arena)}), lower bound {bound:,}")
+    if arena is not None:
+        print(f"\narena {arena['bytes']:,} bytes, lower bound {arena['lower_bound']:,}")
 
 
-def _memory(files: Mapping[str, bytes]) -> dict[str, int]:
-    """`arena_bytes` and `arena_lower_bound` from the manifest of C sources; other targets have no arena."""
+def _arena(files: Mapping[str, bytes]) -> dict[str, int] | None:
+    """`bytes` and `lower_bound` from the manifest of C sources; an IREE module has no arena of its own."""
     import json
 
-    manifest = json.loads(files["manifest.json"]) if "manifest.json" in files else {}
-    return {key: manifest[key] for key in ("arena_bytes", "arena_lower_bound") if key in manifest}
+    if "manifest.json" not in files:
+        return None
+    arena = json.loads(files["manifest.json"])["arena"]
+    return {key: arena[key] for key in ("bytes", "lower_bound")}

@@ -99,6 +99,8 @@ def load_network(file: str, parameters: Mapping[str, Constant], model: str | Non
     """The network behind FILE, `--set` and `--model`. Raises `MnetError` with all that is wrong in it."""
     from mnetdsl.api import load
 
+    if "model" in parameters:
+        raise click.UsageError("a parameter cannot be called `model`. Did you mean `--model`?")
     return load(file, model=model, **parameters)
 
 

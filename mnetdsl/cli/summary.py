@@ -10,7 +10,9 @@ import click
 from mnetdsl.cli.options import json_option, load_network, network_options
 
 if TYPE_CHECKING:
+    from mnetdsl.api import Network
     from mnetdsl.cost.summary import LayerCost, PortType, Summary
+    from mnetdsl.plan import Plan
     from mnetdsl.sema.values import Constant
 
 _MERGED = ("batch_norm", "relu", "relu6", "hard_swish", "hard_sigmoid", "sigmoid", "silu", "gelu", "tanh", "clamp")
@@ -32,15 +34,48 @@ def command(file: str, parameters: Mapping[str, Constant], model: str | None, la
 
     FILE is a .mnet file, a folder that holds one, or a network of the zoo. No weights are needed. Parameters are
     the trained ones, batch-norm scale and offset included. Rows of the text join a layer with the batch norm and
-    the activation behind it; --format json has them one by one.
+    the activation behind it; --format json has them one by one. RAM is the arena of the generated C.
     """
     from mnetdsl.cli.console import print_json
 
-    summary = load_network(file, parameters, model).summary()
+    network = load_network(file, parameters, model)
+    summary, plan = network.summary(), _plan(network)
     if layout == "json":
-        print_json(summary.as_json())
-    else:
-        _print_text(summary)
+        described = summary.as_json()
+        described["memory"] = None if plan is None else _memory_json(plan)
+        print_json(described)
+        return
+    _print_text(summary)
+    if plan is not None:
+        _print_memory(plan)
+
+
+def _plan(network: Network) -> Plan | None:
+    """The arena of generated C; None for a network that C cannot run, which is no reason to hide its shapes."""
+    from mnetdsl.diagnostics import MnetError
+
+    try:
+        return network.plan()
+    except MnetError:
+        return None
+
+
+def _memory_json(plan: Plan) -> dict[str, object]:
+    return {
+        "arena_bytes": plan.arena_bytes,
+        "arena_lower_bound": plan.lower_bound,
+        "peak": [{"name": b.name, "offset": b.offset, "bytes": b.size} for b in plan.peak_buffers],
+    }
+
+
+def _print_memory(plan: Plan) -> None:
+    from mnetdsl.files import format_size
+
+    peak = " and ".join(buffer.name for buffer in plan.peak_buffers)
+    print(
+        f"{format_size(plan.arena_bytes)} bytes of RAM as C ({plan.arena_bytes:,}, at least {plan.lower_bound:,})"
+        f"{': ' + peak if peak else ''}"
+    )
 
 
 def _print_text(summary: Summary) -> None:
