@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 import mnetdsl
 from mnetdsl.diagnostics import MnetError
+from mnetdsl.diagnostics.text import render
 
 HERE = Path(__file__).resolve().parent
 BACKENDS = {"numpy": "interpreter", "c": "C", "iree-cpu": "IREE"}
@@ -57,8 +58,7 @@ def main() -> int:
         images, labels = load_images()
         answers = {name: classify(network, images, name) for name in BACKENDS}
     except MnetError as problem:
-        for diagnostic in problem.diagnostics:
-            print(f"error[{diagnostic.code}]: {diagnostic.message}", *diagnostic.help, sep="\n  ", file=sys.stderr)
+        print(render(problem.diagnostics), end="", file=sys.stderr)
         return int(problem.exit_code)
     show(images, labels, answers["numpy"])
     return report(answers, labels)
@@ -89,7 +89,7 @@ def classify(network: mnetdsl.Network, images: NDArray[np.uint8], backend: str) 
 
 def show(images: NDArray[np.uint8], labels: NDArray[np.intp], answers: Answers) -> None:
     """Prints a few images with their answers: a row of plain ones and a row of those it is least sure of."""
-    each = max(1, min(6, shutil.get_terminal_size().columns // 27))
+    each = max(1, min(6, (shutil.get_terminal_size().columns + 3) // 27))
     doubtful = np.argsort(answers.confidence, kind="stable")[:each]
     for title, chosen in (("The first images", np.arange(each)), ("The hardest images", doubtful)):
         print(f"\n{title}:")
@@ -128,17 +128,17 @@ def report(answers: dict[str, Answers], labels: NDArray[np.intp]) -> int:
     stated = json.loads((HERE / "training.json").read_text(encoding="utf-8"))["shipped_images"]["correct"]
     largest = float(np.abs(reference.logits).max())
     problems = []
-    print(f"\n{'':12}  correct of {len(labels):3}  accuracy  largest difference of a logit   time")
+    print(f"\n{'':12}  correct of {len(labels):3}  accuracy  largest difference of a logit  time")
     for backend, title in BACKENDS.items():
         found = answers[backend]
         correct = int((found.classes == labels).sum())
-        difference = float(np.abs(found.logits - reference.logits).max()) / largest
-        apart = "reference" if found is reference else f"{difference:.1e} of {largest:.1f}"
+        difference = float(np.abs(found.logits - reference.logits).max())
+        apart = "reference" if found is reference else f"{difference:.1e} (logits up to {largest:.1f})"
         print(f"{title:12}  {correct:14}  {correct / len(labels):8.2%}  {apart:29}  {found.seconds:4.1f} s")
         if correct < stated:
             problems.append(f"{title} recognizes {correct} images, training.json says {stated}")
-        if not difference <= TOLERANCE:
-            problems.append(f"{title} and the interpreter differ by {difference:.1e} of the largest logit")
+        if not difference <= TOLERANCE * largest:
+            problems.append(f"{title} and the interpreter differ by {difference:.1e} in a logit")
         elif (found.classes != reference.classes).any():
             problems.append(f"{title} and the interpreter answer differently")
     if problems:

@@ -57,6 +57,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=mnist.DEFAULT_FOLDER, help="folder for the downloaded archive")
     parser.add_argument("--output", type=Path, default=HERE, help="folder for weights, training.json and images")
     arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
     recipe = Recipe(arguments.seed, arguments.epochs)
     torch.use_deterministic_algorithms(True)
     torch.set_num_threads(THREADS)
