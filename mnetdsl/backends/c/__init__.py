@@ -1,0 +1,38 @@
+"""C99 for anything with a C compiler: IR -> plan -> C program model -> files (docs/c_api.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mnetdsl.backends.c.lower import Options, lower, plan_memory
+from mnetdsl.backends.c.program import Program
+from mnetdsl.backends.c.selftest import SelfTest
+from mnetdsl.ir.core import Module, Op
+from mnetdsl.plan import Plan
+
+__all__ = ["CPackage", "Options", "SelfTest", "generate", "plan_memory"]
+
+
+@dataclass(frozen=True, eq=False)
+class CPackage:
+    """A model as C files by name, with the decisions behind them.
+
+    `operations[i]` is the operation behind layer i; None where the layer copies a value to an output.
+    """
+
+    files: dict[str, bytes]
+    program: Program
+    plan: Plan
+    operations: tuple[Op | None, ...]
+
+
+def generate(module: Module, name: str | None = None, options: Options | None = None) -> CPackage:
+    """C files of an optimized module, for a folder of their own; `name` (the module's by default) prefixes all.
+
+    Raises `MnetError`: MN0720 where weights are not loaded, MN1112 where they are not finite, MN1110, MN1111 or
+    MN1113 where an operation has no C kernel. Write the files with `mnetdsl.files.write_folder`.
+    """
+    from mnetdsl.backends.c.render import render
+
+    program, plan, operations = lower(module, name or module.name, options or Options())
+    return CPackage(render(program), program, plan, operations)

@@ -1,0 +1,153 @@
+"""What a rule may ask for while it writes its calls: addresses, tables and weights under their C names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnetdsl.backends.c.choice import Choice
+from mnetdsl.backends.c.identifiers import Names
+from mnetdsl.backends.c.program import CPort, ShapeTable, Weights
+from mnetdsl.diagnostics import MnetError, error
+from mnetdsl.ir.core import Module, Op, Value
+from mnetdsl.ir.ops.constant import Constant
+from mnetdsl.plan import Plan, PlannedStep, Space
+from mnetdsl.plan.storage import storage_root
+
+Array = NDArray[np.generic]
+C_TYPES = {"f32": "float", "ui8": "uint8_t", "i8": "int8_t", "i16": "int16_t", "i32": "int32_t", "i64": "int64_t"}
+C_NULL = "NULL"
+
+
+class Emitter:
+    """Collects tables while the rules run, each under one name however often it is asked for."""
+
+    def __init__(
+        self, module: Module, prefix: str, plan: Plan, inputs: Sequence[CPort], outputs: Sequence[CPort]
+    ) -> None:
+        self.module = module
+        self.prefix = prefix
+        self.plan = plan
+        self.weights: list[Weights] = []
+        self.shapes: list[ShapeTable] = []
+        self._inputs = inputs
+        self._outputs = outputs
+        self._names = Names()
+        self._shape_names: dict[tuple[str, tuple[str, ...]], str] = {}
+        self._weight_names: dict[tuple[str, ...], str] = {}
+        self._choice: Choice | None = None
+        self._step: PlannedStep | None = None
+
+    def enter(self, choice: Choice, step: PlannedStep) -> None:
+        """The layer that the next questions are about."""
+        self._choice = choice
+        self._step = step
+
+    @property
+    def choice(self) -> Choice:
+        assert self._choice is not None, "asked outside a layer"
+        return self._choice
+
+    @property
+    def step(self) -> PlannedStep:
+        assert self._step is not None, "asked outside a layer"
+        return self._step
+
+    @property
+    def direction(self) -> str:
+        """The order of the sweep."""
+        return self.macro("BACKWARD" if self.step.mode.name == "backward" else "FORWARD")
+
+    @property
+    def activation(self) -> str:
+        """The epilogue of the layer."""
+        return self.macro(f"ACT_{self.choice.activation.upper()}")
+
+    def macro(self, name: str) -> str:
+        return f"{self.prefix.upper()}_{name}"
+
+    def address(self, value: Value) -> str:
+        """C text of a pointer to a value's first element: arena, caller's memory or constant table."""
+        place = self.plan.place(value)
+        if place.space is Space.INPUT:
+            return f"ctx->in_{self._inputs[place.index].name}"
+        if place.space is Space.OUTPUT:
+            return f"ctx->out_{self._outputs[place.index].name}"
+        if place.space is Space.CONSTANT:
+            return self.table(value)
+        buffer = self.plan.buffers[place.index]
+        return self.arena(buffer.offset)
+
+    def arena(self, offset: int) -> str:
+        """C text of a float pointer into the arena."""
+        return f"{self.prefix}_at(ctx, 0x{offset:04x}u)"
+
+    def scratch(self) -> str:
+        """C text of a pointer to the layer's scratch memory."""
+        assert self.step.scratch is not None, "this mode has no scratch memory"
+        return self.arena(self.step.scratch.offset)
+
+    def shape(self, type: str, *values: int | str) -> str:
+        """C text of the address of a constant struct of sizes."""
+        key = (type, tuple(str(value) for value in values))
+        if key not in self._shape_names:
+            name = f"{self.prefix}_{type}_{sum(table.type == type for table in self.shapes)}"
+            self._shape_names[key] = name
+            self.shapes.append(ShapeTable(type, name, key[1]))
+        return f"&{self._shape_names[key]}"
+
+    def optional_table(self, value: Value | None) -> str:
+        return C_NULL if value is None else self.table(value)
+
+    def table(self, value: Value, layout: str = "", arrange: Callable[[Array], Array] | None = None) -> str:
+        """The C name of a constant's elements; `arrange` puts them into the order that `layout` names.
+
+        Raises `MnetError`: MN0720 where the weight is not loaded, MN1112 where it is not finite.
+        """
+        resource, _ = self.constant(value)
+        key = (resource, layout)
+        if key not in self._weight_names:
+            array = self.constant(value)[1]
+            self._weight_names[key] = self.add(resource, arrange(array) if arrange else array, layout)
+        return self._weight_names[key]
+
+    def constant(self, value: Value) -> tuple[str, Array]:
+        """Name and elements of a constant; checked as `table` says."""
+        producer = storage_root(value).producer
+        assert isinstance(producer, Constant), "not a constant"
+        array = self.module.resources.get(producer.resource)
+        if array is None:
+            raise MnetError(
+                error(
+                    "MN0720",
+                    f"weights are not loaded: `{producer.resource}`",
+                    location=str(producer.location),
+                    help="give a weight file with `--weights FILE`, or made-up weights with `--weights random:1`",
+                )
+            )
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            bad = int(np.flatnonzero(~np.isfinite(array.reshape(-1)))[0])
+            raise MnetError(
+                error(
+                    "MN1112",
+                    f"weight `{producer.resource}` holds {array.reshape(-1)[bad]} at index {bad}",
+                    location=str(producer.location),
+                    help="a C constant must be finite: look for a diverged training or a damaged file",
+                )
+            )
+        return producer.resource, array
+
+    def add(self, name: str, values: Array, note: str = "") -> str:
+        """A table computed at compile time; returns its C name."""
+        own = f"{self.prefix}_w_{self._names.new(name)}"
+        sizes = "x".join(map(str, values.shape))
+        element = "float" if values.dtype == np.float32 else f"{values.dtype}_t"
+        self.weights.append(Weights(own, element, f"{name}  {sizes}{f', {note}' if note else ''}", values))
+        return own
+
+
+def layer_label(op: Op) -> str:
+    """The layer name for comments and messages."""
+    return op.name or op.opcode

@@ -1,0 +1,146 @@
+"""Runs generated C inside this process: the files as users get them, built into a shared library."""
+
+from __future__ import annotations
+
+import ctypes
+import tempfile
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnetdsl.backends.c import CPackage, generate
+from mnetdsl.backends.c.render import host_files
+from mnetdsl.backends.c.toolchain import compile_objects, find_compiler, library_suffix, link_library
+from mnetdsl.diagnostics import MnetError, error
+from mnetdsl.files import write_folder
+from mnetdsl.interpreter import check_inputs
+from mnetdsl.ir.core import Module, Op, Value
+from mnetdsl.plan.storage import storage_root
+
+Array = NDArray[np.generic]
+FLAGS = ("-std=c99", "-O2", "-fPIC")
+LayerObserver = Callable[[int, int, int], None]
+"""Called with the layer's index, the address of its result and its size in bytes."""
+
+_OBSERVER = ctypes.CFUNCTYPE(None, ctypes.c_int32, ctypes.c_void_p, ctypes.c_size_t)
+
+
+class HostLibrary:
+    """A package, compiled and loaded. Raises MN1201 and MN1202 where there is no compiler or it fails."""
+
+    def __init__(self, package: CPackage, flags: Sequence[str] = FLAGS) -> None:
+        compiler = find_compiler()
+        program = package.program
+        self._folder = tempfile.TemporaryDirectory(prefix="mnet-c-", ignore_cleanup_errors=True)
+        folder = Path(self._folder.name)
+        write_folder(folder, {**package.files, **host_files(program)})
+        sources = [folder / f"{program.name}.c", folder / f"{program.name}_weights.c", folder / "mnet_host.c"]
+        own = [*flags, "-include", str(folder / "mnet_host.h"), "-I", str(folder)]
+        objects = compile_objects(compiler, sources, own)
+        library = folder / f"{program.name}_host{library_suffix()}"
+        link_library(compiler, objects, library, [flag for flag in flags if flag.startswith("-f")] + ["-lm"])
+        self._run = ctypes.CDLL(str(library)).mnet_run
+        self._run.restype = ctypes.c_int32
+
+    def call(
+        self, arena: Array, inputs: Sequence[Array], outputs: Sequence[Array], observe: LayerObserver | None = None
+    ) -> int:
+        """One inference in the given memory; returns the status. An exception of `observe` is raised here."""
+        raised: list[BaseException] = []
+
+        def forward(layer: int, address: int, size: int) -> None:
+            # Nothing may pass through C frames: kept, and raised once they are gone.
+            try:
+                if observe is not None and not raised:
+                    observe(layer, address, size)
+            except BaseException as problem:
+                raised.append(problem)
+
+        callback = _OBSERVER(forward) if observe is not None else _OBSERVER()
+        status = self._run(
+            ctypes.c_void_p(arena.ctypes.data),
+            ctypes.c_size_t(arena.nbytes),
+            (ctypes.c_void_p * len(inputs))(*(array.ctypes.data for array in inputs)),
+            (ctypes.c_void_p * len(outputs))(*(array.ctypes.data for array in outputs)),
+            callback,
+        )
+        if raised:
+            raise raised[0]
+        return int(status)
+
+
+class HostRunner:
+    """Generated C as a `backends.runners.Runner`; built once, images run one after the other."""
+
+    def __init__(self, module: Module) -> None:
+        self._module = module
+        self._package = generate(module)
+        self._library = HostLibrary(self._package)
+
+    @property
+    def package(self) -> CPackage:
+        """What was generated, its plan included."""
+        return self._package
+
+    def run(self, inputs: Mapping[str, Array], observe: Collection[str] = ()) -> dict[str, Array]:
+        """As `Runner.run`; layers are copied the moment they are computed, before others reuse their memory.
+
+        Raises `MnetError`: MN0620 and MN0621 where the inputs do not fit, MN1203 where the model reports an error;
+        `KeyError` for a layer that the module has not.
+        """
+        batch = check_inputs(self._module, inputs)
+        graph = self._module.graph
+        arrays = [np.ascontiguousarray(inputs[port.name]) for port in graph.inputs]
+        outputs = {port.name: _empty(port.value, batch) for port in graph.outputs}
+        wanted = self._wanted(frozenset(observe) - outputs.keys())
+        layers = {name: _empty(op.result, batch) for name, op in wanted.items()}
+        sources = self._sources(wanted)
+        arena = np.empty(self._package.plan.arena_bytes + 8, np.uint8)
+        arena = arena[-arena.ctypes.data % 8 :]
+        for index in range(batch):
+
+            def keep(layer: int, address: int, size: int, index: int = index) -> None:
+                for name in sources.get(layer, ()):
+                    ctypes.memmove(layers[name][index].ctypes.data, address, size)
+
+            images = [array[index] for array in arrays]
+            status = self._library.call(
+                arena, images, [array[index] for array in outputs.values()], keep if sources else None
+            )
+            if status != 0:
+                raise MnetError(
+                    error(
+                        "MN1203",
+                        f"the generated C of `{self._module.name}` returned {status}",
+                        help="report this: the runner gave it an arena and buffers as its header asks",
+                    )
+                )
+            for name, op in wanted.items():
+                root = storage_root(op.result)
+                for port, image in zip(graph.inputs, images, strict=True):
+                    if port.value is root:
+                        layers[name][index] = image.reshape(layers[name][index].shape)
+        return {**layers, **outputs}
+
+    def _wanted(self, names: Collection[str]) -> dict[str, Op]:
+        """The last operation of each name, in the order of the graph."""
+        found = {op.name: op for op in self._module.graph.operations if op.name in names and op.opcode != "constant"}
+        for name in names:
+            found[name]
+        return found
+
+    def _sources(self, wanted: Mapping[str, Op]) -> dict[int, list[str]]:
+        """Wanted names by the layer whose memory holds their elements: a reshape shows what it reads."""
+        layer_of = {op.result: index for index, op in enumerate(self._package.operations) if op is not None}
+        sources: dict[int, list[str]] = {}
+        for name, op in wanted.items():
+            layer = layer_of.get(storage_root(op.result))
+            if layer is not None:
+                sources.setdefault(layer, []).append(name)
+        return sources
+
+
+def _empty(value: Value, batch: int) -> Array:
+    return np.empty((batch, *value.type.shape[1:]), value.type.element.dtype)

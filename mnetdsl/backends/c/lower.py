@@ -1,0 +1,252 @@
+"""IR to plan to C program model."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+
+import numpy as np
+
+import mnetdsl
+from mnetdsl.backends.c.choice import Choice
+from mnetdsl.backends.c.emitter import C_TYPES, Emitter, layer_label
+from mnetdsl.backends.c.identifiers import Names, comment_text, identifier
+from mnetdsl.backends.c.ops import RULES
+from mnetdsl.backends.c.ops.constant import choose_copy, emit_copy
+from mnetdsl.backends.c.program import ArenaLine, CPort, Layer, Program
+from mnetdsl.backends.c.selftest import SelfTest, selftest_vectors
+from mnetdsl.ir.core import Module, Op, Port, Value
+from mnetdsl.ir.types import TensorType
+from mnetdsl.plan import Place, Plan, Space, Task, make_plan
+from mnetdsl.plan.storage import copied_outputs
+
+API_VERSION = 1
+COMMENT_WIDTH = 100
+_PARAMETERS = ("ctx", "arena", "bytes", "failed", "status", "i", "wrong", "context", "argc", "argv")
+"""Names that generated functions use beside those of inputs and outputs."""
+_LIBM = {
+    "sigmoid": ("expf", "fabsf"),
+    "silu": ("expf", "fabsf"),
+    "gelu": ("erfcf",),
+    "tanh": ("tanhf",),
+    "softmax": ("expf",),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How C is generated.
+
+    `alignment` in bytes of every buffer and of the arena: 4 is what float32 needs, 8 suits wider loads.
+    `selftest` embeds inputs and expected outputs in a file of its own.
+    """
+
+    alignment: int = 4
+    selftest: SelfTest | None = None
+
+    def __post_init__(self) -> None:
+        if self.alignment not in (4, 8):
+            raise ValueError(f"alignment must be 4 or 8, got {self.alignment}")
+
+
+@dataclass(frozen=True)
+class _Step:
+    """An operation, or the copy to an output port, with its kernel."""
+
+    op: Op | None
+    port: int | None
+    choice: Choice
+    task: Task
+
+
+def plan_memory(module: Module, alignment: int = 4) -> Plan:
+    """The arena of a module as the C backend runs it; needs shapes only, no weights.
+
+    Raises `MnetError` (MN1110, MN1111, MN1113) where an operation has no C kernel.
+    """
+    return _plan(module, _steps(module), alignment)
+
+
+def lower(module: Module, name: str, options: Options) -> tuple[Program, Plan, tuple[Op | None, ...]]:
+    """The program model, its plan, and the operation behind each layer (None: a copy to an output).
+
+    Raises `MnetError`: as `plan_memory`, and MN0720 or MN1112 where weights are missing or not finite.
+    """
+    prefix = identifier(name)
+    steps = _steps(module)
+    plan = _plan(module, steps, options.alignment)
+    names = Names(_PARAMETERS)
+    inputs = _ports(module.graph.inputs, names)
+    outputs = _ports(module.graph.outputs, names)
+    emitter = Emitter(module, prefix, plan, inputs, outputs)
+    layers = tuple(_layer(index, step, emitter, outputs) for index, step in enumerate(steps))
+    functions = frozenset(call.function for layer in layers for call in layer.calls)
+    used = sorted({step.choice.activation for step in steps} - {"none"})
+    program = Program(
+        name=prefix,
+        macro=prefix.upper(),
+        version=mnetdsl.__version__,
+        api_version=API_VERSION,
+        arena_bytes=plan.arena_bytes,
+        arena_alignment=plan.alignment,
+        lower_bound=plan.lower_bound,
+        peak_layer=comment_text(layers[plan.peak].name) if layers else "",
+        peak_buffers=tuple(
+            ArenaLine(comment_text(b.name), b.offset, b.size) for b in sorted(plan.peak_buffers, key=lambda b: b.offset)
+        ),
+        inputs=inputs,
+        outputs=outputs,
+        layers=layers,
+        shapes=tuple(emitter.shapes),
+        weights=tuple(emitter.weights),
+        functions=functions,
+        sources=_sources(steps),
+        activations=tuple(used),
+        libm=_libm(used, functions),
+        needs_math=any("HUGE_VALF" in text for layer in layers for call in layer.calls for text in call.arguments),
+        program_hash="",
+        weights_hash=_weights_hash(emitter),
+        selftest=selftest_vectors(module, options.selftest) if options.selftest else None,
+    )
+    return replace(program, program_hash=_program_hash(program)), plan, tuple(step.op for step in steps)
+
+
+def _steps(module: Module) -> list[_Step]:
+    steps = []
+    for op in module.graph.operations:
+        if op.opcode in RULES:
+            choice = RULES[op.opcode].choose(op)
+            steps.append(_Step(op, None, choice, Task(layer_label(op), choice.reads, op.result, choice.modes)))
+    for index in copied_outputs(module.graph):
+        port = module.graph.outputs[index]
+        choice = choose_copy(port.value)
+        steps.append(_Step(None, index, choice, Task(port.name, choice.reads, Value(port.value.type), choice.modes)))
+    return steps
+
+
+def _plan(module: Module, steps: Sequence[_Step], alignment: int) -> Plan:
+    copies = {step.task.writes: Place(Space.OUTPUT, step.port) for step in steps if step.port is not None}
+    return make_plan(module.graph, [step.task for step in steps], alignment, copies)
+
+
+def _ports(ports: Sequence[Port], names: Names) -> tuple[CPort, ...]:
+    found = []
+    for port in ports:
+        name = names.new(port.name)
+        type = port.value.type
+        labels = port.attributes.get("labels", ())
+        found.append(
+            CPort(
+                name=name,
+                macro=name.upper(),
+                type=C_TYPES[type.element.value],
+                shape=type.shape[1:] or (1,),
+                elements=type.elements,
+                alignment=type.element.byte_width,
+                bytes=type.byte_size,
+                notes=tuple(comment_text(note) for note in _port_notes(port)),
+                labels=tuple(str(label) for label in labels) if isinstance(labels, tuple) else (),
+            )
+        )
+    return tuple(found)
+
+
+def _port_notes(port: Port) -> list[str]:
+    """What the caller must know about the values: channel order, and that normalization is built in."""
+    notes = []
+    if "color" in port.attributes:
+        notes.append(f"color order {port.attributes['color']}")
+    if "mean" in port.attributes:
+        notes.append(
+            f"raw values: (x - {_numbers(port.attributes['mean'])}) / {_numbers(port.attributes.get('std'))} "
+            "is part of the model"
+        )
+    return notes
+
+
+def _numbers(values: object) -> str:
+    numbers = values if isinstance(values, tuple) else (values,)
+    texts = [f"{number:g}" for number in numbers]
+    return texts[0] if len(set(texts)) == 1 else f"[{', '.join(texts)}]"
+
+
+def _layer(index: int, step: _Step, emitter: Emitter, outputs: Sequence[CPort]) -> Layer:
+    emitter.enter(step.choice, emitter.plan.steps[index])
+    if step.op is None:
+        assert step.port is not None
+        target = f"ctx->out_{outputs[step.port].name}"
+        source = step.choice.reads[0]
+        name, calls = outputs[step.port].name, emit_copy(source, target, emitter)
+        place = ""
+    else:
+        target = emitter.address(step.op.result)
+        name, calls = layer_label(step.op), RULES[step.op.opcode].emit(step.op, emitter)
+        location = step.op.location
+        place = f"{PurePath(location.file).name}:{location.line}" if location.file else ""
+    return Layer(
+        index=index,
+        name=name,
+        opcode="copy" if step.op is None else step.op.opcode,
+        comment=tuple(map(comment_text, _comment(index, name, place, step, emitter.plan))),
+        calls=tuple(calls),
+        output=target,
+        output_bytes=step.task.writes.type.byte_size,
+    )
+
+
+def _comment(index: int, name: str, place: str, step: _Step, plan: Plan) -> list[str]:
+    """Two lines: what the layer is and where it was written; where its tensors lie and what it costs."""
+    choice = step.choice
+    shapes = " + ".join(_sizes(value.type) for value in choice.reads)
+    suffix = "" if choice.activation in ("none", choice.title) else f", {choice.activation}"
+    first = f"[{index}] {name}  {choice.title}, {shapes} -> {_sizes(step.task.writes.type)}{suffix}"
+    if place:
+        first += " " * max(2, COMMENT_WIDTH - len(first) - len(place)) + place
+    parts = [f"in {_where(value, plan)}" for value in choice.reads] + [f"out {_where(step.task.writes, plan)}"]
+    scratch = plan.steps[index].scratch
+    if scratch is not None:
+        parts.append(f"scratch arena+0x{scratch.offset:04x} ({scratch.size} B)")
+    if choice.macs:
+        parts.append(f"{choice.macs / 1e6:.3g} MMAC" if choice.macs >= 1e5 else f"{choice.macs} MAC")
+    return [first, "   ".join(parts)]
+
+
+def _sizes(type: TensorType) -> str:
+    return "x".join(map(str, type.shape[1:])) or "1"
+
+
+def _where(value: Value, plan: Plan) -> str:
+    place = plan.place(value)
+    if place.space is not Space.ARENA:
+        return f"{place.space.value} ({value.type.byte_size} B)"
+    return f"arena+0x{plan.buffers[place.index].offset:04x} ({value.type.byte_size} B)"
+
+
+def _sources(steps: Sequence[_Step]) -> tuple[str, ...]:
+    """Kernel templates, each behind those it builds on; rules list theirs in such an order."""
+    order = ("sweep", "activation", "panel", "window")
+    wanted = list(dict.fromkeys(source for step in steps for source in step.choice.sources))
+    return (*(name for name in order if name in wanted), *(name for name in sorted(wanted) if name not in order))
+
+
+def _libm(activations: Sequence[str], functions: frozenset[str]) -> tuple[str, ...]:
+    names = {name for used in (*activations, *functions) for name in _LIBM.get(used, ())}
+    return tuple(sorted(names))
+
+
+def _weights_hash(emitter: Emitter) -> str:
+    digest = hashlib.sha256()
+    for table in emitter.weights:
+        digest.update(f"{table.type} {table.values.shape}\n".encode())
+        digest.update(np.ascontiguousarray(table.values).tobytes())
+    return digest.hexdigest()
+
+
+def _program_hash(program: Program) -> str:
+    """Of everything decided but weight values and self-test vectors."""
+    parts: list[object] = [program.version, program.api_version, program.arena_bytes, program.arena_alignment]
+    parts += [program.inputs, program.outputs, program.layers, program.shapes, program.sources, program.activations]
+    parts += [sorted(program.functions), [(table.type, table.name, table.comment) for table in program.weights]]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()

@@ -1,0 +1,79 @@
+"""add and mul, with broadcast over at most four groups of dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from mnetdsl.backends.c.choice import Choice, Rule, require_float
+from mnetdsl.backends.c.emitter import Emitter
+from mnetdsl.backends.c.program import Call
+from mnetdsl.diagnostics import MnetError, error
+from mnetdsl.ir.ops.elementwise import Elementwise
+from mnetdsl.ir.types import Shape
+from mnetdsl.plan.tasks import Clearance, Mode
+
+LOOPS = 4
+
+
+def broadcast_groups(left: Shape, right: Shape) -> list[tuple[int, bool, bool]]:
+    """Neighbouring dimensions that behave alike, joined: (size, left has it, right has it)."""
+    groups: list[tuple[int, bool, bool]] = []
+    for a, b in zip(left, right, strict=True):
+        size = max(a, b)
+        if size == 1:
+            continue
+        kind = (a == size, b == size)
+        if groups and groups[-1][1:] == kind:
+            groups[-1] = (groups[-1][0] * size, *kind)
+        else:
+            groups.append((size, *kind))
+    return groups
+
+
+def choose(op: Elementwise) -> Choice:
+    require_float(op, op.left, op.right)
+    if len(broadcast_groups(op.left.type.shape, op.right.type.shape)) > LOOPS:
+        raise MnetError(
+            error(
+                "MN1113",
+                f"`{op.name or op.opcode}` broadcasts {op.left.type} with {op.right.type}: the C kernel has "
+                f"{LOOPS} loops, this needs more",
+                location=str(op.location),
+                help="reshape both so that neighbouring sizes are broadcast alike",
+            )
+        )
+    return Choice(
+        title=op.opcode,
+        sources=("activation", "elementwise"),
+        functions=(op.opcode,),
+        reads=(op.left, op.right),
+        modes=(Mode("forward", (_clearance(op, op.left.type.shape), _clearance(op, op.right.type.shape))),),
+        activation=op.activation,
+    )
+
+
+def _clearance(op: Elementwise, shape: Shape) -> Clearance | None:
+    """An operand of the output's shape is read just before the result is written; a broadcast one again later."""
+    return Clearance(above=op.type.byte_size, below=0, same=True) if shape == op.type.shape else None
+
+
+def emit(op: Elementwise, emitter: Emitter) -> Sequence[Call]:
+    groups = broadcast_groups(op.left.type.shape, op.right.type.shape)
+    groups = [(1, False, False)] * (LOOPS - len(groups)) + groups
+    sizes = [size for size, _, _ in groups]
+
+    def strides(side: int) -> list[int]:
+        held = [group[0] if group[side] else 1 for group in groups]
+        return [prod(held[i + 1 :]) if groups[i][side] else 0 for i in range(LOOPS)]
+
+    table = emitter.shape("broadcast", *(_braces(values) for values in (sizes, strides(1), strides(2))))
+    operands = (emitter.address(op.left), emitter.address(op.right), emitter.address(op.result))
+    return (Call(op.opcode, (table, *operands, emitter.activation)),)
+
+
+def _braces(values: Sequence[int]) -> str:
+    return "{" + ", ".join(map(str, values)) + "}"
+
+
+RULE: Rule[Elementwise] = Rule(choose, emit)

@@ -1,0 +1,91 @@
+"""What kernels that slide a window share: the struct of sizes, and how close output and input may lie."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mnetdsl.backends.c.emitter import Emitter
+from mnetdsl.ir.types import Shape, TensorType
+from mnetdsl.plan.sweep import Axis, Sweep, window_sweep
+from mnetdsl.plan.tasks import Clearance
+
+PANEL = 16
+"""Output channels summed at a time: four vector registers, and few enough for a core with 32 of one float each."""
+FLOAT = 4
+
+
+@dataclass(frozen=True)
+class Window:
+    """Shapes [1, H, W, C] of input and output and the window between them."""
+
+    input: Shape
+    output: Shape
+    kernel: tuple[int, ...]
+    strides: tuple[int, ...] = (1, 1)
+    dilations: tuple[int, ...] = (1, 1)
+    padding: tuple[int, ...] = (0, 0, 0, 0)
+
+    @property
+    def rows(self) -> Axis:
+        return self._axis(0, self.padding[0])
+
+    @property
+    def columns(self) -> Axis:
+        return self._axis(1, self.padding[2])
+
+    def _axis(self, axis: int, before: int) -> Axis:
+        return Axis(
+            self.input[1 + axis],
+            self.output[1 + axis],
+            self.kernel[axis],
+            self.strides[axis],
+            self.dilations[axis],
+            before,
+        )
+
+    def sweep(self, tail: int) -> Sweep:
+        """Pixel by pixel; `tail` bytes of each are written after its last read."""
+        return window_sweep(self.rows, self.columns, self.input[3] * FLOAT, self.output[3] * FLOAT, tail)
+
+    def table(self, emitter: Emitter) -> str:
+        """C text of the address of the struct `window`; the input buffer holds all rows of the map."""
+        return emitter.shape(
+            "window",
+            *self.input[1:4],
+            self.input[1],
+            *self.output[2:4],
+            *self.kernel,
+            *self.strides,
+            *self.dilations,
+            self.padding[0],
+            self.padding[2],
+        )
+
+    @property
+    def kind(self) -> str:
+        """`3x3`, `3x3 stride 2`, for titles."""
+        text = "x".join(map(str, self.kernel))
+        if any(stride != 1 for stride in self.strides):
+            text += f" stride {_joined(self.strides)}"
+        if any(dilation != 1 for dilation in self.dilations):
+            text += f" dilation {_joined(self.dilations)}"
+        return text
+
+
+def _joined(pair: tuple[int, ...]) -> str:
+    return str(pair[0]) if pair[0] == pair[1] else f"{pair[0]}x{pair[1]}"
+
+
+def forward(sweep: Sweep, read: TensorType) -> Clearance:
+    """A forward sweep: the output far enough below the input, or all above it."""
+    return Clearance(above=read.byte_size, below=sweep.forward())
+
+
+def backward(sweep: Sweep, read: TensorType, written: TensorType) -> Clearance:
+    """A backward sweep: the output far enough above the input, or all below it."""
+    return Clearance(above=sweep.backward(), below=written.byte_size)
+
+
+def last_panel(channels: int) -> int:
+    """Bytes of a pixel that are written once nothing of it is read any more: the last panel of channels."""
+    return ((channels - 1) % PANEL + 1) * FLOAT

@@ -1,0 +1,160 @@
+"""The C program model: everything decided, nothing printed. Templates lay it out and add no decision of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Call:
+    """One kernel call: function name without the model's prefix, arguments as C text."""
+
+    function: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One step of the program. `output` is C text of a pointer to the `output_bytes` it wrote."""
+
+    index: int
+    name: str
+    opcode: str
+    comment: tuple[str, ...]
+    calls: tuple[Call, ...]
+    output: str
+    output_bytes: int
+
+
+@dataclass(frozen=True)
+class ShapeTable:
+    """A constant struct of sizes that a kernel reads."""
+
+    type: str
+    name: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """A constant array in the kernel's load order."""
+
+    name: str
+    type: str
+    comment: str
+    values: NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class CPort:
+    """An input or output: `name` in C, `macro` its upper-case form, both without the model's prefix."""
+
+    name: str
+    macro: str
+    type: str
+    shape: tuple[int, ...]
+    elements: int
+    bytes: int
+    alignment: int
+    notes: tuple[str, ...]
+    labels: tuple[str, ...]
+
+    @property
+    def named_sizes(self) -> tuple[tuple[str, int], ...]:
+        """Sizes of a map [H, W, C] by name; of other shapes none has a name."""
+        return tuple(zip(("HEIGHT", "WIDTH", "CHANNELS"), self.shape, strict=True)) if len(self.shape) == 3 else ()
+
+
+@dataclass(frozen=True)
+class SelfTestVectors:
+    """Inputs and expected outputs as array bodies, beside the largest difference that passes."""
+
+    count: int
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    tolerances: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ArenaLine:
+    """One buffer in the header's table of the arena's peak."""
+
+    name: str
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A model as C. `name` prefixes every symbol, `macro` every macro."""
+
+    name: str
+    macro: str
+    version: str
+    api_version: int
+    arena_bytes: int
+    arena_alignment: int
+    lower_bound: int
+    peak_layer: str
+    peak_buffers: tuple[ArenaLine, ...]
+    inputs: tuple[CPort, ...]
+    outputs: tuple[CPort, ...]
+    layers: tuple[Layer, ...]
+    shapes: tuple[ShapeTable, ...]
+    weights: tuple[Weights, ...]
+    functions: frozenset[str]
+    """Kernels and helpers that are called: templates leave out the others."""
+    sources: tuple[str, ...]
+    """Kernel templates, each behind those it needs."""
+    activations: tuple[str, ...]
+    libm: tuple[str, ...]
+    """Functions of math.h that are called; empty for most networks."""
+    needs_math: bool
+    """Whether a constant of math.h is used, which needs the header but not the library."""
+    program_hash: str
+    weights_hash: str
+    selftest: SelfTestVectors | None
+
+    def uses(self, *functions: str) -> bool:
+        """Whether a layer calls one of these kernels."""
+        return any(function in self.functions for function in functions)
+
+    @property
+    def stamp(self) -> str:
+        """What the files were made by and from: never when or where."""
+        return f"mnetdsl {self.version}, program {self.program_hash[:16]}, weights {self.weights_hash[:16]}"
+
+    @property
+    def magic(self) -> str:
+        """Marks an initialised context of this very model; hexadecimal, never zero."""
+        return f"{int(self.program_hash[:8], 16) | 1:08x}"
+
+    @property
+    def arena_unit(self) -> str:
+        """A C type of the arena's alignment."""
+        return "double" if self.arena_alignment == 8 else "float"
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """Of `run` and `start`, behind the context."""
+        return (*(f"const {port.type} *{port.name}" for port in self.inputs), *self.output_parameters)
+
+    @property
+    def output_parameters(self) -> tuple[str, ...]:
+        return tuple(f"{port.type} *{port.name}" for port in self.outputs)
+
+    @property
+    def output_types(self) -> tuple[str, ...]:
+        return tuple(sorted({port.type for port in self.outputs}))
+
+    @property
+    def checked_alignment(self) -> bool:
+        """Whether any pointer must be aligned."""
+        return self.arena_bytes > 0 or any(port.alignment > 1 for port in (*self.inputs, *self.outputs))
+
+    @property
+    def weight_bytes(self) -> int:
+        return sum(table.values.nbytes for table in self.weights)
