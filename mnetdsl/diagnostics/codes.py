@@ -136,7 +136,13 @@ CODES: dict[str, str] = {
     # MN11xx: targets, budgets and backends
     "MN1101": "unknown target",
     "MN1102": "unknown backend",
+    "MN1110": "weights that are computed",
+    "MN1111": "an element type without C kernels",
+    "MN1112": "a weight that is not finite",
     # MN12xx: toolchains
+    "MN1201": "no C compiler",
+    "MN1202": "the C compiler failed",
+    "MN1203": "generated C reports an error",
     "MN1210": "PyTorch is not installed",
     "MN1221": "another version of IREE",
     "MN1222": "IREE is not installed",

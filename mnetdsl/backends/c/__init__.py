@@ -29,8 +29,8 @@ class CPackage:
 def generate(module: Module, name: str | None = None, options: Options | None = None) -> CPackage:
     """C files of an optimized module, for a folder of their own; `name` (the module's by default) prefixes all.
 
-    Raises `MnetError`: MN0720 where weights are not loaded, MN1112 where they are not finite, MN1110, MN1111 or
-    MN1113 where an operation has no C kernel. Write the files with `mnetdsl.files.write_folder`.
+    Raises `MnetError`: MN0720 where weights are not loaded, MN1112 where they are not finite, MN1110 or MN1111
+    where an operation has no C kernel. Write the files with `mnetdsl.files.write_folder`.
     """
     from mnetdsl.backends.c.render import render
 

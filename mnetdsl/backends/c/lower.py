@@ -64,7 +64,7 @@ class _Step:
 def plan_memory(module: Module, alignment: int = 4) -> Plan:
     """The arena of a module as the C backend runs it; needs shapes only, no weights.
 
-    Raises `MnetError` (MN1110, MN1111, MN1113) where an operation has no C kernel.
+    Raises `MnetError` (MN1110, MN1111) where an operation has no C kernel.
     """
     return _plan(module, _steps(module), alignment)
 

@@ -1,4 +1,4 @@
-"""add and mul, with broadcast over at most four groups of dimensions."""
+"""add and mul, with broadcast."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from math import prod
 from mnetdsl.backends.c.choice import Choice, Rule, require_float
 from mnetdsl.backends.c.emitter import Emitter
 from mnetdsl.backends.c.program import Call
-from mnetdsl.diagnostics import MnetError, error
 from mnetdsl.ir.ops.elementwise import Elementwise
-from mnetdsl.ir.types import Shape
+from mnetdsl.ir.types import MAX_RANK, Shape
 from mnetdsl.plan.tasks import Clearance, Mode
 
-LOOPS = 4
+LOOPS = MAX_RANK - 1
+"""Of the kernel: one for each dimension but the batch."""
 
 
 def broadcast_groups(left: Shape, right: Shape) -> list[tuple[int, bool, bool]]:
@@ -33,16 +33,6 @@ def broadcast_groups(left: Shape, right: Shape) -> list[tuple[int, bool, bool]]:
 
 def choose(op: Elementwise) -> Choice:
     require_float(op, op.left, op.right)
-    if len(broadcast_groups(op.left.type.shape, op.right.type.shape)) > LOOPS:
-        raise MnetError(
-            error(
-                "MN1113",
-                f"`{op.name or op.opcode}` broadcasts {op.left.type} with {op.right.type}: the C kernel has "
-                f"{LOOPS} loops, this needs more",
-                location=str(op.location),
-                help="reshape both so that neighbouring sizes are broadcast alike",
-            )
-        )
     return Choice(
         title=op.opcode,
         sources=("activation", "elementwise"),
