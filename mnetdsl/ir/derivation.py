@@ -1,6 +1,6 @@
 """Arrays that follow from other arrays: how a pass rewrites weights that may not be loaded yet.
 
-See docs/decisions/0003-derived-weights.md.
+See docs/decisions/0005-derived-weights.md.
 """
 
 from __future__ import annotations

@@ -16,6 +16,8 @@ from mnetdsl.ir.types import ElementType, Quantization, TensorType, type_problem
 from mnetdsl.ir.verifier import Stage, VerificationError, verify, violations
 from tests.graphs import GraphMaker
 
+I8 = ElementType.I8
+
 
 def sound() -> GraphMaker:
     maker = GraphMaker()
@@ -93,10 +95,10 @@ def test_a_type_that_no_longer_fits() -> None:
         (TensorType((1,) * 9), "has 9 dimensions, more than 8"),
         (TensorType((1, 2**31)), "has 2147483648 elements, more than 2147483647"),
         (TensorType((1, 2), ElementType.F32, Quantization((1.0,), (0,))), "cannot be quantized as f32"),
-        (TensorType((1,), ElementType.I8, Quantization((-1.0,), (0,))), "has a scale that is no positive float32 number"),
+        (TensorType((1,), I8, Quantization((-1.0,), (0,))), "has a scale that is no positive float32 number"),
         (TensorType((1, 2), ElementType.U8, Quantization((1.0,), (-1,))), "has a zero point outside 0 to 255"),
-        (TensorType((1, 2), ElementType.I8, Quantization((1.0,), (0,), 1)), "needs 2 scales and zero points, got 1"),
-        (TensorType((1, 2), ElementType.I8, Quantization((1.0, 2.0), (0, 127), 1)), None),
+        (TensorType((1, 2), I8, Quantization((1.0,), (0,), 1)), "needs 2 scales and zero points, got 1"),
+        (TensorType((1, 2), I8, Quantization((1.0, 2.0), (0, 127), 1)), None),
         (TensorType((1, 2)), None),
     ],
 )  # fmt: skip
