@@ -19,7 +19,7 @@ from mnetdsl.diagnostics import Diagnostic
 from mnetdsl.ir.core import Module
 from mnetdsl.sema import Instance, build
 from mnetdsl.sema.values import Value
-from mnetdsl.syntax.reader import read_source
+from mnetdsl.syntax.reader import is_file, is_folder, read_source
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +38,7 @@ def zoo() -> dict[str, Path]:
 def find(name: str | Path) -> Path:
     """The file behind a path, a folder with one `.mnet`, or the name of a zoo network."""
     path = Path(name)
-    if not path.exists() and str(name) in (networks := zoo()):
+    if not is_file(path) and not is_folder(path) and str(name) in (networks := zoo()):
         return networks[str(name)]
     return path
 

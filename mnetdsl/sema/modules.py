@@ -16,7 +16,7 @@ from mnetdsl.sema.values import BlockValue, FileScope, ModelValue
 from mnetdsl.source import SourceFile, Span
 from mnetdsl.syntax import ast
 from mnetdsl.syntax.parser import parse_with_errors
-from mnetdsl.syntax.reader import read_source
+from mnetdsl.syntax.reader import is_file, is_folder, read_source
 
 LIBRARIES: dict[str, Callable[[], Path]] = {"std": resources.std_folder, "zoo": resources.zoo_folder}
 """First word of a dotted `use` path -> folder of its files."""
@@ -140,7 +140,7 @@ class Modules:
             self._unknown(use, did_you_mean(library, list(LIBRARIES)), f"libraries: {', '.join(LIBRARIES)}")
             return None
         path = folder().joinpath(*rest).with_suffix(".mnet")
-        if not rest or not path.is_file():
+        if not rest or not is_file(path):
             known = sorted(f"{library}.{file.stem}" for file in folder().glob("*.mnet"))
             self._unknown(use, did_you_mean(use.path, known), f"there are {', '.join(known)}")
             return None
@@ -149,8 +149,8 @@ class Modules:
     def _file_path(self, use: ast.Use, scope: FileScope) -> Path | None:
         relative = PurePosixPath(use.path)
         path = Path(scope.file.source.path).parent / relative
-        if not path.is_file():
-            siblings = sorted(file.name for file in path.parent.glob("*.mnet")) if path.parent.is_dir() else []
+        if not is_file(path):
+            siblings = sorted(file.name for file in path.parent.glob("*.mnet")) if is_folder(path.parent) else []
             self._unknown(use, did_you_mean(relative.name, siblings), "the path is relative to this file")
             return None
         return path

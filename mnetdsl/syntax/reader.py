@@ -13,6 +13,22 @@ MAX_BYTES = 1 << 20
 """The largest network of the zoo has 10 KB."""
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is a file; a path that the system cannot even look up, such as an overlong one, is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    """Whether there is a folder, as `is_file`."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def read_source(path: str | Path, limit: int = MAX_BYTES) -> SourceFile:
     """The decoded file of at most `limit` bytes; a folder that holds one `.mnet` may be named in its place.
 
@@ -42,7 +58,7 @@ def read_source(path: str | Path, limit: int = MAX_BYTES) -> SourceFile:
 
 
 def _in_folder(path: Path) -> Path:
-    if not path.is_dir():
+    if not is_folder(path):
         return path
     files = sorted(path.glob("*.mnet"))
     if len(files) == 1:
@@ -60,7 +76,7 @@ def _in_folder(path: Path) -> Path:
 
 def _missing(path: Path) -> MnetError:
     folder = path.parent
-    siblings = [file.name for file in folder.glob("*.mnet")] if folder.is_dir() else []
+    siblings = [file.name for file in folder.glob("*.mnet")] if is_folder(folder) else []
     zoo = [file.stem for file in resources.zoo_folder().glob("*.mnet")]
     suggestion = did_you_mean(path.name, siblings)
     if suggestion is not None:
