@@ -5,7 +5,7 @@ set -eu
 
 package_of() {
     case "$1" in
-        cc | gcc) echo gcc ;;
+        cc | gcc) echo gcc libc6-dev ;; # Debian's gcc only recommends the headers
         g++) echo g++ ;;
         clang | clang++) echo clang ;;
         cmake) echo cmake ;;
