@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mnetdsl.version import __version__
+
 if TYPE_CHECKING:
     from mnetdsl.api import Network, check, load, zoo
     from mnetdsl.diagnostics import MnetError
 
-__version__ = "0.1.0"
 __all__ = ["MnetError", "Network", "__version__", "check", "load", "zoo"]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import click
 
-from mnetdsl import __version__
+from mnetdsl.version import __version__
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import traceback
 from importlib import metadata
 from pathlib import Path
 
-from mnetdsl import __version__
+from mnetdsl.version import __version__
 
 MAX_SOURCE_BYTES = 64 * 1024
 PACKAGES = ("numpy", "lark", "jinja2", "click", "iree-base-compiler", "iree-base-runtime")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mnetdsl.diagnostics import Diagnostic
 
-EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE
+EXIT_BROKEN_PIPE = 128 + 13  # SIGPIPE, which Windows does not name
 EXIT_TERMINATED = 128 + signal.SIGTERM
 
 

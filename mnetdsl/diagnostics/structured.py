@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mnetdsl import __version__
 from mnetdsl.diagnostics.codes import CODES
 from mnetdsl.diagnostics.diagnostic import Diagnostic, Label
 from mnetdsl.source import Span
+from mnetdsl.version import __version__
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 

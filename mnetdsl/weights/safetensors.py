@@ -1,7 +1,7 @@
 """The safetensors container: 8 bytes of header length, a JSON header, the tensors' bytes.
 
-Read and written here instead of by the package of that name for three reasons: a damaged file is explained instead
-of refused with a Rust error, bfloat16 is read without torch, and equal arrays give equal bytes.
+The package `safetensors` reads and writes it. Its header is checked here first, so that a damaged file is explained
+instead of refused in a word, and bfloat16, which NumPy lacks, is widened here.
 Source: https://github.com/huggingface/safetensors, section "Format".
 """
 
@@ -12,10 +12,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import pairwise
 from math import prod
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors import SafetensorError, deserialize
+from safetensors.numpy import save
 
 from mnetdsl.files import MIB, format_size
 from mnetdsl.weights.entry import Entry, corrupt
@@ -56,17 +58,6 @@ _DECODERS: dict[str, tuple[int, Decoder | None]] = {
     "C64": (8, None),
 }
 """Element type -> bytes, and how to decode them."""
-_ENCODINGS = {
-    "float64": ("F64", "<f8"),
-    "float32": ("F32", "<f4"),
-    "float16": ("F16", "<f2"),
-    "int64": ("I64", "<i8"),
-    "int32": ("I32", "<i4"),
-    "int16": ("I16", "<i2"),
-    "int8": ("I8", "i1"),
-    "uint8": ("U8", "u1"),
-}
-"""NumPy dtype -> element type in the file and its byte layout."""
 
 
 def read_entries(data: bytes, path: str) -> dict[str, Entry]:
@@ -80,18 +71,22 @@ def read_entries(data: bytes, path: str) -> dict[str, Entry]:
     start = _LENGTH_BYTES + length
     if start > len(data):
         raise corrupt(path, f"the header claims {length} bytes, only {len(data) - _LENGTH_BYTES} follow")
+    size = len(data) - start
     header = _header(data[_LENGTH_BYTES:start], path)
-    body = memoryview(data)[start:]
-    entries: dict[str, Entry] = {}
-    ranges: list[tuple[int, int, str]] = []
-    for name, info in header.items():
-        if name == _METADATA:
-            continue
-        entry, begin, end = _entry(name, info, body, path)
-        entries[name] = entry
-        ranges.append((begin, end, name))
-    _check_ranges(ranges, len(body), path)
-    return entries
+    ranges = [(*_check_entry(name, info, size, path), name) for name, info in header.items() if name != _METADATA]
+    _check_ranges(ranges, size, path)
+    try:
+        tensors = deserialize(data)
+    except SafetensorError as problem:
+        raise corrupt(path, str(problem)) from None
+    return {name: _entry(tensor) for name, tensor in tensors}
+
+
+def _entry(tensor: Mapping[str, Any]) -> Entry:
+    shape, element = tuple(tensor["shape"]), str(tensor["dtype"])
+    _, decoder = _DECODERS.get(element, (0, None))
+    read = None if decoder is None else partial(_values, decoder, tensor["data"], shape)
+    return Entry(shape, element, read)
 
 
 def _header(raw: bytes, path: str) -> dict[str, object]:
@@ -112,7 +107,8 @@ def _header(raw: bytes, path: str) -> dict[str, object]:
     return header
 
 
-def _entry(name: str, info: object, body: memoryview, path: str) -> tuple[Entry, int, int]:
+def _check_entry(name: str, info: object, size: int, path: str) -> tuple[int, int]:
+    """The bytes of a tensor, from and to, of the `size` bytes behind the header."""
     if not isinstance(info, dict):
         raise corrupt(path, f"tensor `{name}` has no description")
     element, shape, offsets = info.get("dtype"), info.get("shape"), info.get("data_offsets")
@@ -121,21 +117,16 @@ def _entry(name: str, info: object, body: memoryview, path: str) -> tuple[Entry,
     if not _is_sizes(offsets) or len(offsets) != 2:
         raise corrupt(path, f"tensor `{name}` has no valid data_offsets")
     begin, end = offsets
-    if begin > end or end > len(body):
-        raise corrupt(
-            path, f"tensor `{name}` lies at bytes {begin} to {end}, only {len(body)} bytes of tensors are there"
-        )
-    if element not in _DECODERS:
-        return Entry(tuple(shape), element, None), begin, end
-    width, decoder = _DECODERS[element]
-    if end - begin != prod(shape) * width:
+    if begin > end or end > size:
+        raise corrupt(path, f"tensor `{name}` lies at bytes {begin} to {end}, only {size} bytes of tensors are there")
+    width, _ = _DECODERS.get(element, (0, None))
+    if width and end - begin != prod(shape) * width:
         raise corrupt(path, f"tensor `{name}` of {'x'.join(map(str, shape))} {element} cannot have {end - begin} bytes")
-    read = None if decoder is None else partial(_values, decoder, body[begin:end], tuple(shape))
-    return Entry(tuple(shape), element, read), begin, end
+    return begin, end
 
 
-def _values(decoder: Decoder, data: memoryview, shape: tuple[int, ...]) -> NDArray[np.generic]:
-    return decoder(bytes(data)).reshape(shape)
+def _values(decoder: Decoder, data: bytes, shape: tuple[int, ...]) -> NDArray[np.generic]:
+    return decoder(data).reshape(shape)
 
 
 def _is_sizes(value: object) -> TypeGuard[list[int]]:
@@ -154,19 +145,8 @@ def _check_ranges(ranges: list[tuple[int, int, str]], size: int, path: str) -> N
 
 
 def to_bytes(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
-    """A safetensors file with the arrays sorted by name. Raises `ValueError` for element types it cannot hold."""
-    header: dict[str, object] = {}
-    pieces: list[bytes] = []
-    offset = 0
-    for name in sorted(arrays):
-        array = arrays[name]
-        if array.dtype.name not in _ENCODINGS:
-            raise ValueError(f"{name}: {array.dtype} cannot be saved")
-        element, layout = _ENCODINGS[array.dtype.name]
-        pieces.append(array.astype(layout, copy=False).tobytes())
-        end = offset + len(pieces[-1])
-        header[name] = {"dtype": element, "shape": list(array.shape), "data_offsets": [offset, end]}
-        offset = end
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % _LENGTH_BYTES)  # tensors start aligned
-    return b"".join((len(text).to_bytes(_LENGTH_BYTES, "little"), text, *pieces))
+    """A safetensors file; equal arrays give equal bytes. Raises `ValueError` for element types it cannot hold."""
+    try:
+        return save({name: np.ascontiguousarray(arrays[name]) for name in sorted(arrays)})
+    except (KeyError, SafetensorError) as problem:
+        raise ValueError(f"an element type cannot be saved: {problem}") from None

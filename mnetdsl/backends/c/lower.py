@@ -9,7 +9,6 @@ from pathlib import PurePath
 
 import numpy as np
 
-import mnetdsl
 from mnetdsl.backends.c.choice import Choice
 from mnetdsl.backends.c.emitter import C_TYPES, Emitter, layer_label
 from mnetdsl.backends.c.identifiers import Names, comment_text, identifier
@@ -21,6 +20,7 @@ from mnetdsl.ir.core import Module, Op, Port, Value
 from mnetdsl.ir.types import TensorType
 from mnetdsl.plan import Place, Plan, Space, Task, make_plan
 from mnetdsl.plan.storage import copied_outputs
+from mnetdsl.version import __version__
 
 API_VERSION = 1
 COMMENT_WIDTH = 100
@@ -87,7 +87,7 @@ def lower(module: Module, name: str, options: Options) -> tuple[Program, Plan, t
     program = Program(
         name=prefix,
         macro=prefix.upper(),
-        version=mnetdsl.__version__,
+        version=__version__,
         api_version=API_VERSION,
         arena_bytes=plan.arena_bytes,
         arena_alignment=plan.alignment,

@@ -13,7 +13,6 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
-import mnetdsl
 from mnetdsl.backends.iree.session import Array, SessionError
 from mnetdsl.backends.iree.wire import Header, arrays_of, receive, send, send_arrays
 
@@ -25,7 +24,7 @@ class RemoteSession:
     """As `session.Session`, and `SessionError` at stage `died` where the process ended on its own."""
 
     def __init__(self, vmfb: bytes, function: str, driver: str) -> None:
-        package = Path(mnetdsl.__file__).parent.parent
+        package = Path(__file__).resolve().parents[3]
         paths = [str(package), *filter(None, [os.environ.get("PYTHONPATH")])]
         held = ExitStack()
         self._errors, name = tempfile.mkstemp()
