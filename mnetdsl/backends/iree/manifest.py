@@ -34,12 +34,13 @@ class PortInfo:
 
 @dataclass(frozen=True)
 class Manifest:
-    """How to call function `function` of the module, and the compiler and flags that made it."""
+    """How to call function `function` of the module, the compiler and flags that made it, and the module's SHA-256."""
 
     name: str
     target: str
     iree: str
     flags: tuple[str, ...]
+    sha256: str
     function: str
     inputs: tuple[PortInfo, ...]
     outputs: tuple[PortInfo, ...]
@@ -56,7 +57,7 @@ class Manifest:
 
     @staticmethod
     def from_json(data: bytes) -> Manifest:
-        """Raises `ValueError`, `KeyError` or `TypeError` where `data` is no manifest of this format."""
+        """Raises one of Python's own errors for malformed data where `data` is no manifest of this format."""
         content = json.loads(data)
         if content["format"] != FORMAT:
             raise ValueError(f"format {content['format']}, expected {FORMAT}")
@@ -65,6 +66,7 @@ class Manifest:
             target=str(content["target"]),
             iree=str(content["iree"]),
             flags=tuple(str(flag) for flag in content["flags"]),
+            sha256=str(content["sha256"]),
             function=str(content["function"]),
             inputs=tuple(_port(item) for item in content["inputs"]),
             outputs=tuple(_port(item) for item in content["outputs"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from mnetdsl.backends.iree.compiler import compile_mlir
@@ -51,6 +52,7 @@ def generate(module: Module, name: str, target: str, observe: Collection[str] = 
         target=target,
         iree=IREE_VERSION,
         flags=flags.flags,
+        sha256=sha256(vmfb).hexdigest(),
         function=FUNCTION,
         inputs=tuple(PortInfo.of(port) for port in graph.inputs),
         outputs=tuple(results),
@@ -61,8 +63,8 @@ def generate(module: Module, name: str, target: str, observe: Collection[str] = 
 def read_package(path: Path) -> IreePackage:
     """Reads a `.vmfb` and the manifest beside it.
 
-    Raises `MnetError`: MN09xx where a file cannot be read, MN1224 where the manifest is none, MN1221 where another
-    version of IREE made the module.
+    Raises `MnetError`: MN09xx where a file cannot be read, MN1224 where the manifest is none or belongs to other bytes,
+    MN1221 where another version of IREE made the module.
     """
     vmfb = read_bytes(path, what="IREE module")
     beside = path.with_suffix(".json")
@@ -70,7 +72,7 @@ def read_package(path: Path) -> IreePackage:
     try:
         manifest = Manifest.from_json(data)
         TARGETS[manifest.target]
-    except (ValueError, KeyError, TypeError, AttributeError) as problem:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
         raise MnetError(
             error(
                 "MN1224",
@@ -86,6 +88,16 @@ def read_package(path: Path) -> IreePackage:
                 f"the module was compiled by IREE {manifest.iree}, here is {IREE_VERSION}",
                 location=str(path),
                 help=f"compile the network again: `mnet compile NET.mnet --target {manifest.target} -o DIR`",
+            )
+        )
+    if manifest.sha256 != sha256(vmfb).hexdigest():
+        # The runtime checks the format, not the machine code in it: running a damaged module may end the process.
+        raise MnetError(
+            error(
+                "MN1224",
+                "the IREE module is not the one that its manifest describes",
+                location=str(path),
+                help=f"copy both files again, or run `mnet compile NET.mnet --target {manifest.target} -o DIR`",
             )
         )
     return IreePackage(manifest, vmfb)

@@ -21,13 +21,13 @@ class IreeTarget:
 PORTABLE_VULKAN = (
     '#hal.device.target<"vulkan", [#hal.executable.target<"vulkan-spirv", "vulkan-spirv-fb", '
     '{iree_codegen.target_info = #iree_gpu.target<arch = "portable", features = "spirv:v1.3,cap:Shader", '
-    "wgp = <compute = fp32|int32|int8, storage = b32|b8, subgroup = none, subgroup_size_choices = [64], "
+    "wgp = <compute = fp32|int32|int16|int8, storage = b32|b16|b8, subgroup = none, subgroup_size_choices = [64], "
     "max_workgroup_sizes = [128, 128, 64], max_thread_count_per_workgroup = 128, "
     "max_workgroup_memory_bytes = 16384, max_workgroup_counts = [65535, 65535, 65535]>>}>]> : !hal.device"
 )
-"""IREE's baseline profile (vp_android_baseline_2022) plus 8-bit storage and arithmetic, which images need.
+"""IREE's baseline profile (vp_android_baseline_2022) plus 8-bit and 16-bit integers, which images need.
 
-Without them IREE 3.13 emulates bytes in 32-bit words and reads u8 images at wrong offsets. Profiles of single GPUs
+Without them IREE 3.13 emulates them in 32-bit words and reads u8 images at wrong offsets. Profiles of single GPUs
 (turing, adreno, …) assume subgroup sizes that other devices do not have, and compute wrong there.
 """
 

@@ -1,0 +1,38 @@
+"""Small graphs for every operation, one file an operation module: `CASES` maps a name to what builds its result."""
+
+from __future__ import annotations
+
+from tests.backends.iree.cases import (
+    batch_norm,
+    constant,
+    conv2d,
+    dense,
+    depthwise_conv2d,
+    elementwise,
+    normalize,
+    pool,
+    shape,
+    softmax,
+    together,
+    unary,
+)
+from tests.backends.iree.cases.maker import Case
+
+CASES: dict[str, Case] = {
+    f"{module.__name__.rpartition('.')[2]}: {name}": case
+    for module in (
+        batch_norm,
+        constant,
+        conv2d,
+        dense,
+        depthwise_conv2d,
+        elementwise,
+        normalize,
+        pool,
+        shape,
+        softmax,
+        together,
+        unary,
+    )
+    for name, case in module.CASES.items()
+}
