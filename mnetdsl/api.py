@@ -19,6 +19,7 @@ from mnetdsl.diagnostics import Diagnostic
 from mnetdsl.ir.core import Module
 from mnetdsl.sema import Instance, build
 from mnetdsl.sema.values import Value
+from mnetdsl.source import SourceFile
 from mnetdsl.syntax.reader import is_file, is_folder, read_source
 
 if TYPE_CHECKING:
@@ -43,6 +44,15 @@ def find(name: str | Path) -> Path:
     return path
 
 
+def _read(name: str | Path) -> tuple[Path, SourceFile]:
+    """The file behind `name` and its text; messages show a network of the zoo as `zoo/NAME.mnet`."""
+    path = find(name)
+    source = read_source(path)
+    if zoo().get(str(name)) == path:
+        return path, SourceFile(f"zoo/{path.name}", source.text)
+    return Path(source.path), source
+
+
 def load(name: str | Path, /, *, model: str | None = None, **parameters: Value) -> Network:
     """Reads, checks and expands a network.
 
@@ -50,13 +60,13 @@ def load(name: str | Path, /, *, model: str | None = None, **parameters: Value) 
     model or deployment where the file has several; `parameters` set those of the model. Weights named by a
     deployment are loaded by `with_weights()`. Raises `MnetError` with all that is wrong in the file.
     """
-    source = read_source(find(name))
-    return Network(Path(source.path), build(source, model, parameters))
+    path, source = _read(name)
+    return Network(path, build(source, model, parameters))
 
 
 def check(name: str | Path, /, **parameters: Value) -> tuple[Diagnostic, ...]:
     """All that is wrong in a file, with every model and deployment in it expanded; `name` as in `load`."""
-    return sema.check(read_source(find(name)), parameters)
+    return sema.check(_read(name)[1], parameters)
 
 
 @dataclass(frozen=True)
