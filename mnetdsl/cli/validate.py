@@ -128,9 +128,8 @@ def _read_cases(path: str, ports: list[Port], resize: Resize) -> Cases:
         files = sorted(each for each in folder.iterdir() if each.suffix.lower() in SUFFIXES)
     if not files:
         raise MnetError(
-            error(
-                "MN1403", "the folder holds no images or arrays", location=path, help="name another folder, or a file"
-            )
+            error("MN1403", "the folder holds no images or arrays", location=path, help="name another one, or a file"),
+            exit_code=ExitCode.USAGE,
         )
     arrays = [load_input(each, ports[0], resize) for each in files]
     names = [
