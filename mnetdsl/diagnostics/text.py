@@ -132,40 +132,47 @@ def _mark_lines(marks: Sequence[_Mark], cut: int, paint: _Paint) -> list[str]:
     shift = 3 - cut if cut else 0
     pointers, column = "", 0
     for mark in marks:
-        start = max(mark.start + shift, column)
-        pointers += " " * (start - column) + paint.style("error" if mark.primary else "second", mark.pointer)
-        column = start + len(mark.pointer)
+        start = min(max(mark.start + shift, column), MAX_LINE + 3)
+        pointer = mark.pointer[: max(MAX_LINE + 3 - start, 1)]  # the line is cut there, and so is what points at it
+        pointers += " " * (start - column) + paint.style("error" if mark.primary else "second", pointer)
+        column = start + len(pointer)
     last = marks[-1]
     lines = [f"{pointers} {paint.style('error' if last.primary else 'second', last.text)}" if last.text else pointers]
     for mark in reversed(marks[:-1]):
         if mark.text:
-            indent = " " * (mark.start + shift)
+            indent = " " * min(mark.start + shift, MAX_LINE + 3)
             lines.append(indent + paint.style("error" if mark.primary else "second", mark.text))
     return lines
 
 
 def _expand(text: str) -> str:
     """Tabs to their stops, control characters to a visible sign, so that columns can be counted."""
-    result = ""
+    if text.isascii() and text.isprintable():
+        return text
+    result: list[str] = []
+    width = 0
     for char in text:
         if char == "\t":
-            result += " " * (TAB - _width(result) % TAB)
-        elif unicodedata.category(char) in ("Cc", "Cf"):
-            result += "\N{REPLACEMENT CHARACTER}"
+            shown = " " * (TAB - width % TAB)
         else:
-            result += char
-    return result
+            shown = "\N{REPLACEMENT CHARACTER}" if unicodedata.category(char) in ("Cc", "Cf") else char
+        width += _width(shown)
+        result.append(shown)
+    return "".join(result)
 
 
 def _width(text: str) -> int:
     """Columns of a terminal: wide East Asian characters take two, combining ones none."""
+    if text.isascii():
+        return len(text)
     return sum(
         0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
     )
 
 
 def _skip(text: str, columns: int) -> str:
-    while columns > 0 and text:
-        columns -= _width(text[0])
-        text = text[1:]
-    return text
+    start = 0
+    while columns > 0 and start < len(text):
+        columns -= _width(text[start])
+        start += 1
+    return text[start:]

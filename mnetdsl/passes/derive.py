@@ -14,7 +14,6 @@ from mnetdsl.diagnostics import MnetError, error
 from mnetdsl.ir.core import Module, Op, OperandArgument, ShapeError, Value
 from mnetdsl.ir.declare import AttributeValue
 from mnetdsl.ir.derivation import Derivation
-from mnetdsl.ir.location import Location
 from mnetdsl.ir.ops import OPERATIONS
 from mnetdsl.ir.ops.constant import Constant
 from mnetdsl.ir.rewriter import Rewriter
@@ -36,19 +35,25 @@ def constant_of(value: Value | None) -> Constant | None:
     return producer if isinstance(producer, Constant) else None
 
 
-def derived_constant(
-    module: Module, rewriter: Rewriter, anchor: Op, name: str, shape: Shape, derivation: Derivation
-) -> Value:
-    """A new float32 constant in front of `anchor` whose array `derivation` gives, under `name` or `name.2`, …"""
-    taken = {op.attributes["resource"] for op in module.graph.constants()} | module.resources.keys()
-    taken |= module.derived.keys() | {source for other in module.derived.values() for source in other.sources}
-    number, unique = 1, name
-    while unique in taken and module.derived.get(unique) != derivation:
-        number += 1
-        unique = f"{name}.{number}"
-    module.derived[unique] = derivation
-    location = Location(unique, anchor.location.file, anchor.location.line, anchor.location.column)
-    return rewriter.insert_before(anchor, Constant, {}, {"resource": unique, "shape": shape}, location).result
+class DerivedConstants:
+    """Adds constants whose arrays follow from others; one for each run of a pass."""
+
+    def __init__(self, module: Module, rewriter: Rewriter) -> None:
+        self._module = module
+        self._rewriter = rewriter
+        self._taken = {*module.required(), *module.derived, *module.resources}
+
+    def add(self, anchor: Op, name: str, shape: Shape, derivation: Derivation) -> Value:
+        """A new float32 constant in front of `anchor` whose array `derivation` gives, under `name` or `name.2`, …"""
+        derived = self._module.derived
+        number, unique = 1, name
+        while unique in self._taken and derived.get(unique) != derivation:
+            number += 1
+            unique = f"{name}.{number}"
+        derived[unique] = derivation
+        self._taken.add(unique)
+        attributes: dict[str, AttributeValue] = {"resource": unique, "shape": shape}
+        return self._rewriter.insert_before(anchor, Constant, {}, attributes, anchor.location.named(unique)).result
 
 
 def derivation_from(

@@ -14,7 +14,7 @@ from mnetdsl.ir.ops.shape import Pad
 from mnetdsl.ir.rewriter import Rewriter
 from mnetdsl.passes.base import Pass
 from mnetdsl.passes.context import Context, called
-from mnetdsl.passes.derive import constant_of, derivation_from, derived_constant
+from mnetdsl.passes.derive import DerivedConstants, constant_of, derivation_from
 from mnetdsl.passes.layers import CHANNEL_AXES, Layer, other_readers, residual_of, result_channels, window_padding
 
 
@@ -40,11 +40,12 @@ class FoldBatchNorm(Pass):
 
     def run(self, module: Module, context: Context) -> None:
         rewriter = Rewriter(module.graph)
+        derived = DerivedConstants(module, rewriter)
         for op in rewriter.operations():
             if isinstance(op, BatchNorm):
-                self._fold(module, rewriter, context, op)
+                self._fold(derived, rewriter, context, op)
 
-    def _fold(self, module: Module, rewriter: Rewriter, context: Context, norm: BatchNorm) -> None:
+    def _fold(self, derived: DerivedConstants, rewriter: Rewriter, context: Context, norm: BatchNorm) -> None:
         statistics = _statistics(norm)
         if statistics is None:
             context.missed(self.name, f"not folded {called(norm)}: its statistics are computed", norm)
@@ -55,9 +56,9 @@ class FoldBatchNorm(Pass):
         why_not_before = _absorbing_before(before, rewriter)
         why_not_behind = _absorbing_behind(behind, norm, rewriter) if why_not_before else ""
         if not why_not_before and isinstance(before, Layer):
-            target: Op = _into_producer(module, rewriter, norm, before, statistics)
+            target: Op = _into_producer(derived, rewriter, norm, before, statistics)
         elif not why_not_behind and isinstance(behind, Layer):
-            target = _into_consumer(module, rewriter, norm, behind, statistics)
+            target = _into_consumer(derived, rewriter, norm, behind, statistics)
         else:
             reason = f"{why_not_before}; {why_not_behind}" if why_not_behind else why_not_before
             context.missed(self.name, f"not folded {called(norm)}: {reason}", norm)
@@ -122,18 +123,18 @@ def _move_pad(rewriter: Rewriter, pad: Pad) -> None:
 
 
 def _into_producer(
-    module: Module, rewriter: Rewriter, norm: BatchNorm, layer: Layer, statistics: list[Constant]
+    derived: DerivedConstants, rewriter: Rewriter, norm: BatchNorm, layer: Layer, statistics: list[Constant]
 ) -> Layer:
     scale, variance, mean, offset = statistics
     filter, bias = constant_of(layer.filter), constant_of(layer.bias)
     assert filter is not None
     attributes = {"epsilon": norm.epsilon, "channel_axes": CHANNEL_AXES[layer.opcode]}
-    derived = derivation_from("scale_outputs", [filter, scale, variance], attributes)
+    scaled = derivation_from("scale_outputs", [filter, scale, variance], attributes)
     sources = [scale, variance, mean, offset, *([bias] if bias is not None else [])]
     shift = derivation_from("offset_outputs", sources, {"epsilon": norm.epsilon})
     operands = {
-        "filter": derived_constant(module, rewriter, layer, _key(layer, "weight"), filter.type.shape, derived),
-        "bias": derived_constant(module, rewriter, layer, _key(layer, "bias"), (result_channels(layer),), shift),
+        "filter": derived.add(layer, _key(layer, "weight"), filter.type.shape, scaled),
+        "bias": derived.add(layer, _key(layer, "bias"), (result_channels(layer),), shift),
     }
     folded = _with_weights(rewriter, layer, operands)
     rewriter.replace_with_value(norm, folded.result)
@@ -141,19 +142,19 @@ def _into_producer(
 
 
 def _into_consumer(
-    module: Module, rewriter: Rewriter, norm: BatchNorm, layer: Layer, statistics: list[Constant]
+    derived: DerivedConstants, rewriter: Rewriter, norm: BatchNorm, layer: Layer, statistics: list[Constant]
 ) -> Layer:
     scale, variance, mean, offset = statistics
     filter, bias = constant_of(layer.filter), constant_of(layer.bias)
     assert filter is not None
     attributes = {"epsilon": norm.epsilon, "channel_axes": CHANNEL_AXES[layer.opcode]}
-    derived = derivation_from("scale_inputs", [filter, scale, variance], {"epsilon": norm.epsilon})
+    scaled = derivation_from("scale_inputs", [filter, scale, variance], {"epsilon": norm.epsilon})
     sources = [filter, scale, variance, mean, offset, *([bias] if bias is not None else [])]
     shift = derivation_from("offset_inputs", sources, attributes)
     operands = {
         "input": norm.input,
-        "filter": derived_constant(module, rewriter, layer, _key(layer, "weight"), filter.type.shape, derived),
-        "bias": derived_constant(module, rewriter, layer, _key(layer, "bias"), (result_channels(layer),), shift),
+        "filter": derived.add(layer, _key(layer, "weight"), filter.type.shape, scaled),
+        "bias": derived.add(layer, _key(layer, "bias"), (result_channels(layer),), shift),
     }
     folded = _with_weights(rewriter, layer, operands)
     rewriter.erase(norm)

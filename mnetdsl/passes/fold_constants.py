@@ -11,7 +11,7 @@ from mnetdsl.ir.rewriter import Rewriter
 from mnetdsl.ir.types import ElementType
 from mnetdsl.passes.base import Pass
 from mnetdsl.passes.context import Context, called
-from mnetdsl.passes.derive import OPERATION_PREFIX, constant_of, derived_constant
+from mnetdsl.passes.derive import OPERATION_PREFIX, DerivedConstants, constant_of
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,12 @@ class FoldConstants(Pass):
 
     def run(self, module: Module, context: Context) -> None:
         rewriter = Rewriter(module.graph)
+        derived = DerivedConstants(module, rewriter)
         for op in rewriter.operations():
             if op.operands and all(constant_of(value) is not None for value in op.operands):
-                self._fold(module, rewriter, context, op)
+                self._fold(derived, rewriter, context, op)
 
-    def _fold(self, module: Module, rewriter: Rewriter, context: Context, op: Op) -> None:
+    def _fold(self, derived: DerivedConstants, rewriter: Rewriter, context: Context, op: Op) -> None:
         reason = self._why_not(op, rewriter)
         if reason:
             context.missed(self.name, f"not folded {called(op)}: {reason}", op)
@@ -46,7 +47,7 @@ class FoldConstants(Pass):
             tuple(sorted(op.attributes.items())),
         )
         name = f"{op.name or op.opcode}.value"
-        value = derived_constant(module, rewriter, op, name, op.type.shape, derivation)
+        value = derived.add(op, name, op.type.shape, derivation)
         rewriter.replace_with_value(op, value)
         rewriter.erase_unread(*constants)
         context.applied(self.name, f"folded {called(op)} into a constant", op)

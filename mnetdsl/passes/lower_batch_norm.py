@@ -13,7 +13,7 @@ from mnetdsl.ir.rewriter import Rewriter
 from mnetdsl.ir.types import Shape
 from mnetdsl.passes.base import Pass
 from mnetdsl.passes.context import Context, called
-from mnetdsl.passes.derive import constant_of, derivation_from, derived_constant
+from mnetdsl.passes.derive import DerivedConstants, constant_of, derivation_from
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,12 @@ class LowerBatchNorm(Pass):
 
     def run(self, module: Module, context: Context) -> None:
         rewriter = Rewriter(module.graph)
+        derived = DerivedConstants(module, rewriter)
         for op in rewriter.operations():
             if isinstance(op, BatchNorm):
-                self._lower(module, rewriter, context, op)
+                self._lower(derived, rewriter, context, op)
 
-    def _lower(self, module: Module, rewriter: Rewriter, context: Context, norm: BatchNorm) -> None:
+    def _lower(self, derived: DerivedConstants, rewriter: Rewriter, context: Context, norm: BatchNorm) -> None:
         sources = [constant_of(value) for value in (norm.scale, norm.variance, norm.mean, norm.offset)]
         constants = [constant for constant in sources if constant is not None]
         if len(constants) != len(sources):
@@ -47,9 +48,7 @@ class LowerBatchNorm(Pass):
         shapes = ((1, 1, channels, 1), (channels,)) if on_map else (per_channel, per_channel)
         name = norm.name or constants[0].resource
         scale, offset = (
-            derived_constant(
-                module,
-                rewriter,
+            derived.add(
                 norm,
                 f"{name}.{part}.folded",
                 shape,

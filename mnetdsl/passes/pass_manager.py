@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from mnetdsl.diagnostics import MnetError
+from mnetdsl.ir.clone import clone
 from mnetdsl.ir.core import Module
 from mnetdsl.ir.printer import print_module
 from mnetdsl.ir.verifier import Stage, verify
@@ -44,8 +45,8 @@ def run_passes(
     """
     context = Context() if context is None else context
     verify(module)
-    for current in passes:
-        before = print_module(module)
+    original = clone(module)
+    for number, current in enumerate(passes):
         start = time.perf_counter()
         try:
             current.run(module, context)
@@ -54,8 +55,15 @@ def run_passes(
         except MnetError:
             raise
         except Exception as cause:  # Whatever went wrong, the text before the pass is what reproduces it.
-            raise PassError(current, before, cause) from cause
+            raise PassError(current, _text_behind(original, passes[:number]), cause) from cause
         if after is not None:
             after(current, module)
     verify(module, stage)
     materialize(module)
+
+
+def _text_behind(module: Module, passes: Sequence[Pass]) -> str:
+    """IR text of `module` behind passes that are known to succeed. Printing before each pass would cost every run."""
+    for item in passes:
+        item.run(module, Context())
+    return print_module(module)

@@ -9,6 +9,7 @@ import pytest
 
 from mnetdsl.diagnostics import Diagnostic, MnetError
 from mnetdsl.diagnostics.explain import page
+from mnetdsl.diagnostics.text import render
 from mnetdsl.ir.text import lexer, parser
 from mnetdsl.ir.text.reader import read_module
 from mnetdsl.passes.derive import materialize
@@ -141,8 +142,16 @@ def test_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert problem('"a"() ({' * 100).code == "MN1003"
     monkeypatch.setattr(parser, "MAX_OPERATIONS", 3)
     assert problem(GOLDEN).code == "MN1003"
+    monkeypatch.setattr(lexer, "MAX_TOKENS", 50)
+    assert problem(GOLDEN).code == "MN1003"
     monkeypatch.setattr(lexer, "MAX_CHARACTERS", 100)
     assert problem(GOLDEN).code == "MN1003"
+
+
+@pytest.mark.parametrize("padding", [" " * 500_000, "\t" * 500_000, '"a"() ' + "a" * 500_000])
+def test_a_mistake_in_a_very_long_line_is_shown_shortly_and_soon(padding: str) -> None:
+    shown = render([problem(padding + "?" * 1000)])
+    assert max(map(len, shown.splitlines())) < 250
 
 
 def test_aliases_of_locations_that_lead_in_a_circle() -> None:

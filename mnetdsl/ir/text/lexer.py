@@ -10,8 +10,11 @@ from typing import NoReturn
 from mnetdsl.diagnostics import Label, MnetError, error
 from mnetdsl.source import SourceFile, Span
 
-MAX_CHARACTERS = 16 << 20
+MAX_CHARACTERS = 8 << 20
 """Of one text; MobileNetV2 has a tenth of a million."""
+
+MAX_TOKENS = 2_000_000
+"""Of one text; MobileNetV2 has twenty thousand."""
 
 
 class Kind(Enum):
@@ -30,9 +33,10 @@ class Kind(Enum):
     END = "the end of the text"
 
 
+# Possessive quantifiers: no backtracking, whose memory grows with the length of a string or a run of blanks.
 _TOKEN = re.compile(
     r"""
-      (?P<STRING>"(?:[^"\\\n\v\f]|\\["\\nt]|\\[0-9a-fA-F]{2})*")
+      (?P<STRING>"(?:[^"\\\n\v\f]++|\\["\\nt]|\\[0-9a-fA-F]{2})*+")
     | (?P<VALUE>%(?:[0-9]+|[A-Za-z_$.-][A-Za-z0-9_$.-]*))
     | (?P<BLOCK>\^(?:[0-9]+|[A-Za-z_$.-][A-Za-z0-9_$.-]*))
     | (?P<ALIAS>\#[A-Za-z_][A-Za-z0-9_$.]*)
@@ -45,8 +49,8 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
-_BLANK = re.compile(r"(?:[ \t\r\n]|//[^\n]*)*")
-_SHAPE = re.compile(r"[ \t]*((?:[0-9]+[ \t]*x[ \t]*)*)")
+_BLANK = re.compile(r"(?:[ \t\r\n]++|//[^\n]*+)*+")
+_SHAPE = re.compile(r"[ \t]*((?:[0-9]++[ \t]*+x[ \t]*+)*+)")
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ class Lexer:
                 help="weights do not belong in the text; they stay in a file of their own beside it",
             )
         self._offset = 0
+        self._tokens = 0
         self.token = self._scan()
 
     def advance(self) -> Token:
@@ -101,6 +106,10 @@ class Lexer:
         start = blank.end() if blank else self._offset
         match = _TOKEN.match(text, start)
         if match is not None:
+            self._tokens += 1
+            if self._tokens > MAX_TOKENS:
+                at = Span(self.source, start, match.end())
+                fail("MN1003", f"the IR text has more than {MAX_TOKENS} names, numbers and signs", at)
             return Token(Kind[str(match.lastgroup)], match[0], Span(self.source, start, match.end()))
         if start >= len(text):
             return Token(Kind.END, "", Span(self.source, start, start))
