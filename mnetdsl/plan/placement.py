@@ -18,7 +18,8 @@ from dataclasses import dataclass
 Interval = tuple[int, int]
 _EXACT_BUFFERS = 9
 _EXACT_VISITS = 20_000
-_LOCAL_WORK = 400_000
+_LOCAL_TRIALS = (100, 1500)
+_LOCAL_WORK = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ def _local(layout: Layout, order: list[int], top: int, bound: int) -> tuple[list
     choose = random.Random(len(order))
     current, best, best_top = list(order), list(order), top
     current_top = top
-    for _ in range(max(50, _LOCAL_WORK // (len(order) * len(order)))):
+    fewest, most = _LOCAL_TRIALS
+    for _ in range(min(most, max(fewest, _LOCAL_WORK // len(order) ** 2))):
         if best_top <= bound:
             break
         offsets, _ = layout.place(current)

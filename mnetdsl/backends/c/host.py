@@ -72,17 +72,15 @@ class HostLibrary:
 
 
 class HostRunner:
-    """Generated C as a `backends.runners.Runner`; built once, images run one after the other."""
+    """Generated C as a `backends.runners.Runner`; built once, images run one after the other.
+
+    `package` is what was generated, its plan included, and `library` what it was built into.
+    """
 
     def __init__(self, module: Module) -> None:
         self._module = module
-        self._package = generate(module)
-        self._library = HostLibrary(self._package)
-
-    @property
-    def package(self) -> CPackage:
-        """What was generated, its plan included."""
-        return self._package
+        self.package = generate(module)
+        self.library = HostLibrary(self.package)
 
     def run(self, inputs: Mapping[str, Array], observe: Collection[str] = ()) -> dict[str, Array]:
         """As `Runner.run`; layers are copied the moment they are computed, before others reuse their memory.
@@ -97,7 +95,7 @@ class HostRunner:
         wanted = self._wanted(frozenset(observe) - outputs.keys())
         layers = {name: _empty(op.result, batch) for name, op in wanted.items()}
         sources = self._sources(wanted)
-        arena = np.empty(self._package.plan.arena_bytes + 8, np.uint8)
+        arena = np.empty(self.package.plan.arena_bytes + 8, np.uint8)
         arena = arena[-arena.ctypes.data % 8 :]
         for index in range(batch):
 
@@ -106,7 +104,7 @@ class HostRunner:
                     ctypes.memmove(layers[name][index].ctypes.data, address, size)
 
             images = [array[index] for array in arrays]
-            status = self._library.call(
+            status = self.library.call(
                 arena, images, [array[index] for array in outputs.values()], keep if sources else None
             )
             if status != 0:
@@ -133,7 +131,7 @@ class HostRunner:
 
     def _sources(self, wanted: Mapping[str, Op]) -> dict[int, list[str]]:
         """Wanted names by the layer whose memory holds their elements: a reshape shows what it reads."""
-        layer_of = {op.result: index for index, op in enumerate(self._package.operations) if op is not None}
+        layer_of = {op.result: index for index, op in enumerate(self.package.operations) if op is not None}
         sources: dict[int, list[str]] = {}
         for name, op in wanted.items():
             layer = layer_of.get(storage_root(op.result))

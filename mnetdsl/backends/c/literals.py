@@ -25,7 +25,7 @@ def array_body(values: NDArray[np.generic]) -> str:
     """
     flat = np.ascontiguousarray(values).reshape(-1)
     if flat.dtype != np.float32:
-        return _lines([f"{value}," for value in flat.tolist()])
+        return _lines([f"{value}," for value in flat.tolist()]).rstrip("\n")
     pieces = []
     step = _PER_LINE * _CHUNK_LINES
     line = "    " + " ".join(["%.9gf,"] * _PER_LINE) + "\n"

@@ -122,7 +122,12 @@ def overlaps(runner: HostRunner, opcode: str) -> int:
         written = package.plan.buffer(op.result)
         for value in op.operands:
             read = package.plan.buffer(value) if value.producer is None or value.producer.opcode != "constant" else None
-            if written and read and written.offset < read.offset + read.size and read.offset < written.offset + written.size:
+            if (
+                written
+                and read
+                and written.offset < read.offset + read.size
+                and read.offset < written.offset + written.size
+            ):
                 count += 1
                 break
     return count

@@ -74,5 +74,5 @@ def test_a_computed_filter_is_refused_by_name() -> None:
     x = cases.value(4, 4, 2)
     filter = cases.op("reshape", {"input": cases.value(1, 2, 3)}, shape=(1, 2, 3))
     cases.finish(cases.op("conv2d", {"input": x, "filter": filter}))
-    with pytest.raises(MnetError, match="MN1110.*constant filter"):
+    with pytest.raises(MnetError, match=r"MN1110.*constant filter"):
         check_cases(cases.module)

@@ -38,9 +38,7 @@ def depthwise(cases: Cases, x: Value, window: tuple[object, ...], multiplier: in
         "filter": cases.weight(*kernel, channels, multiplier),
         "bias": cases.weight(channels * multiplier) if channels != 5 else None,
     }
-    return cases.op(
-        "depthwise_conv2d", operands, strides=strides, dilations=dilations, padding=padding, **attributes
-    )
+    return cases.op("depthwise_conv2d", operands, strides=strides, dilations=dilations, padding=padding, **attributes)
 
 
 def all_cases() -> Cases:
