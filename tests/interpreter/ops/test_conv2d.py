@@ -79,6 +79,8 @@ def test_every_image_of_a_batch() -> None:
 def test_bands_of_any_height(kernel: int, band_elements: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(import_module("mnetdsl.interpreter.ops.conv2d"), "BAND_ELEMENTS", band_elements)
     check(floats(2, 7, 5, 3), floats(kernel, kernel, 3, 4), floats(4))
+    window = {"strides": (2, 1), "dilations": (2, 1), "padding": (6, 7, 0, 1)}
+    check(floats(2, 7, 5, 3), floats(kernel, kernel, 3, 4), floats(4), **window)
 
 
 @pytest.mark.parametrize("kernel", [1, 3])

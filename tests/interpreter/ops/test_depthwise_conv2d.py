@@ -73,6 +73,8 @@ def test_windows_that_hold_padding_only_give_the_bias() -> None:
 def test_bands_of_any_height(strides: Any, band_elements: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(import_module("mnetdsl.interpreter.ops.depthwise_conv2d"), "BAND_ELEMENTS", band_elements)
     check(floats(2, 9, 7, 3), floats(3, 3, 3, 1), floats(3), strides=strides, padding=(1, 1, 1, 1))
+    window = {"strides": strides, "dilations": (2, 1), "padding": (6, 7, 0, 1)}
+    check(floats(2, 9, 7, 3), floats(3, 3, 3, 1), floats(3), **window)
 
 
 @pytest.mark.parametrize("activation", ["relu6", "hard_swish", "silu"])
