@@ -95,6 +95,11 @@ def _exact(layout: Layout, order: list[int], top: int, bound: int) -> tuple[list
 def _local(layout: Layout, order: list[int], top: int, bound: int) -> tuple[list[int], int]:
     """Moves buffers that end at the top, and sometimes any buffer, to earlier places of the order."""
     choose = random.Random(len(order))
+
+    def below(limit: int) -> int:
+        """Of a generator's numbers, Python promises those of `random` alone to stay the same in every version."""
+        return int(choose.random() * limit)
+
     current, best, best_top = list(order), list(order), top
     current_top = top
     fewest, most = _LOCAL_TRIALS
@@ -104,11 +109,10 @@ def _local(layout: Layout, order: list[int], top: int, bound: int) -> tuple[list
         offsets, _ = layout.place(current)
         highest = [i for i in range(len(order)) if offsets[i] + layout.sizes[i] == current_top]
         if choose.random() < 0.7:
-            moved = choose.choice(highest)
-            place = choose.randint(0, current.index(moved))
+            moved = highest[below(len(highest))]
+            place = below(current.index(moved) + 1)
         else:
-            moved = choose.randrange(len(order))
-            place = choose.randrange(len(order))
+            moved, place = below(len(order)), below(len(order))
         trial = [index for index in current if index != moved]
         trial.insert(place, moved)
         reached = layout.place(trial)[1]

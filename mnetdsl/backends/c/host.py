@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from mnetdsl.backends.c import CPackage, generate
 from mnetdsl.backends.c.render import host_files
 from mnetdsl.backends.c.toolchain import compile_objects, find_compiler, library_suffix, link_library
-from mnetdsl.diagnostics import MnetError, error
+from mnetdsl.diagnostics import ExitCode, MnetError, error
 from mnetdsl.files import write_folder
 from mnetdsl.interpreter import check_inputs
 from mnetdsl.ir.core import Module, Op, Value
@@ -33,7 +34,7 @@ class HostLibrary:
     def __init__(self, package: CPackage, flags: Sequence[str] = FLAGS) -> None:
         compiler = find_compiler()
         program = package.program
-        self._folder = tempfile.TemporaryDirectory(prefix="mnet-c-", ignore_cleanup_errors=True)
+        self._folder = _work_folder()
         folder = Path(self._folder.name)
         write_folder(folder, {**package.files, **host_files(program)})
         sources = [folder / f"{program.name}.c", folder / f"{program.name}_weights.c", folder / "mnet_host.c"]
@@ -41,7 +42,7 @@ class HostLibrary:
         objects = compile_objects(compiler, sources, own)
         library = folder / f"{program.name}_host{library_suffix()}"
         link_library(compiler, objects, library, [flag for flag in flags if flag.startswith("-f")] + ["-lm"])
-        self._run = ctypes.CDLL(str(library)).mnet_run
+        self._run = _load(library).mnet_run
         self._run.restype = ctypes.c_int32
 
     def call(
@@ -113,7 +114,8 @@ class HostRunner:
                         "MN1203",
                         f"the generated C of `{self._module.name}` returned {status}",
                         help="report this: the runner gave it an arena and buffers as its header asks",
-                    )
+                    ),
+                    exit_code=ExitCode.INTERNAL,
                 )
             for name, op in wanted.items():
                 root = storage_root(op.result)
@@ -138,6 +140,36 @@ class HostRunner:
             if layer is not None:
                 sources.setdefault(layer, []).append(name)
         return sources
+
+
+def _work_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="mnet-c-", ignore_cleanup_errors=True)
+    except OSError as problem:
+        raise MnetError(
+            error(
+                "MN0911",
+                f"no temporary folder can be made: {problem.strerror or problem}",
+                help="set TMPDIR to a folder that can be written",
+            )
+        ) from None
+
+
+def _load(library: Path) -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL(str(library))
+    except OSError as problem:
+        raise MnetError(
+            error(
+                "MN1202",
+                "the library that the C compiler made cannot be loaded",
+                notes=str(problem).replace(f"{library.parent}{os.sep}", ""),
+                help=(
+                    "set TMPDIR to a folder from which programs may run",
+                    "use a compiler for this machine and for the bits of this Python",
+                ),
+            )
+        ) from None
 
 
 def _empty(value: Value, batch: int) -> Array:

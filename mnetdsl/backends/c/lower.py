@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 
-import numpy as np
-
 from mnetdsl.backends.c.choice import Choice
 from mnetdsl.backends.c.emitter import C_TYPES, Emitter, layer_label
 from mnetdsl.backends.c.identifiers import Names, comment_text, identifier
@@ -240,7 +238,7 @@ def _weights_hash(emitter: Emitter) -> str:
     digest = hashlib.sha256()
     for table in emitter.weights:
         digest.update(f"{table.type} {table.values.shape}\n".encode())
-        digest.update(np.ascontiguousarray(table.values).tobytes())
+        digest.update(table.values.astype(table.values.dtype.newbyteorder("<")).tobytes())
     return digest.hexdigest()
 
 

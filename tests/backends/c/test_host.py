@@ -122,3 +122,21 @@ def test_a_compiler_that_cannot_be_started_is_reported(monkeypatch: pytest.Monke
     monkeypatch.setenv("CC", str(fake))
     with pytest.raises(MnetError, match="MN1201: the C compiler cannot be started"):
         HostRunner(small_mobilenet())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell script stands in for the compiler")
+def test_a_library_that_cannot_be_loaded_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fake = tmp_path / "fakecc"
+    fake.write_text('#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done\necho nonsense > "$2"\n')
+    fake.chmod(0o755)
+    monkeypatch.setenv("CC", str(fake))
+    with pytest.raises(MnetError, match=r"MN1202.*cannot be loaded") as raised:
+        HostRunner(small_mobilenet())
+    assert "TMPDIR" in raised.value.diagnostics[0].help[0]
+
+
+def test_a_missing_temporary_folder_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    require("gcc")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    with pytest.raises(MnetError, match=r"MN0911.*temporary folder"):
+        HostRunner(small_mobilenet())
