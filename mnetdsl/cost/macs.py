@@ -13,6 +13,7 @@ from mnetdsl.ir.core import Op
 from mnetdsl.ir.ops.conv2d import Conv2d
 from mnetdsl.ir.ops.dense import Dense
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
+from mnetdsl.ir.ops.matmul import Matmul
 
 
 def _conv2d(op: Op) -> int:
@@ -32,6 +33,11 @@ def _dense(op: Op) -> int:
     return op.filter.type.elements
 
 
+def _matmul(op: Op) -> int:
+    assert isinstance(op, Matmul)
+    return op.type.elements * op.left.type.shape[2]
+
+
 def _none(op: Op) -> int:
     return 0
 
@@ -40,6 +46,7 @@ RULES: dict[str, Callable[[Op], int]] = {
     "conv2d": _conv2d,
     "depthwise_conv2d": _depthwise_conv2d,
     "dense": _dense,
+    "matmul": _matmul,
     **dict.fromkeys(
         (
             "constant",

@@ -118,7 +118,7 @@ class Call:
         return self.integers("padding", 4, 0)
 
 
-_RANK_HELP = {2: "features", 4: "height, width, channels"}
+_RANK_HELP = {2: "features", 3: "rows, columns", 4: "height, width, channels"}
 
 X = Parameter("x", ("tensor",))
 PADDING = ("symbol", "int", "list")
@@ -287,6 +287,26 @@ def _flatten(call: Call) -> Tensor:
     return call.layers.add("reshape", call.label, call.span, {"input": call.tensor("x")}, {"shape": shape})
 
 
+def _matmul(call: Call) -> Tensor:
+    call.type("a", 3)
+    call.type("b", 3)
+    return call.layers.add(
+        "matmul",
+        call.label,
+        call.span,
+        {"left": call.tensor("a"), "right": call.tensor("b")},
+        {"transpose": "right" if call.boolean("transpose") else "none", "scale": call.number("scale")},
+    )
+
+
+def _channel_scale(call: Call) -> Tensor:
+    type = call.type("x")
+    shape = (*(1 for _ in type.shape[:-1]), type.shape[-1])
+    return call.layers.add_with_weights(
+        "mul", call.label or "channel_scale", call.span, {"left": call.tensor("x")}, {"right": ("weight", shape)}
+    )
+
+
 def _global_avg_pool(call: Call) -> Tensor:
     call.type("x", 4)
     return call.layers.add("global_avg_pool", call.label, call.span, {"input": call.tensor("x")})
@@ -322,6 +342,16 @@ OPERATIONS: dict[str, Operation] = {
     "add": _binary("add"),
     "mul": _binary("mul"),
     **{name: _unary(name) for name in (*UNARY_FUNCTIONS, "softmax")},
+    "matmul": Operation(
+        (
+            Parameter("a", ("tensor",)),
+            Parameter("b", ("tensor",)),
+            Parameter("transpose", ("bool",), False),
+            Parameter("scale", ("float",), 1.0),
+        ),
+        _matmul,
+    ),
+    "channel_scale": Operation((X,), _channel_scale),
     "clamp": Operation((X, Parameter("low", ("float",)), Parameter("high", ("float",))), _clamp),
     "avg_pool": _pool("avg_pool"),
     "max_pool": _pool("max_pool"),

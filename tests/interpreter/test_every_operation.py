@@ -49,6 +49,7 @@ EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "gelu": UNARY,
     "tanh": UNARY,
     "softmax": UNARY,
+    "matmul": ({"left": floats(2, 5, 3), "right": floats(2, 4, 3)}, {"transpose": "right", "scale": 0.5}),
     "avg_pool": ({"input": MAP}, WINDOW),
     "max_pool": ({"input": MAP}, WINDOW),
     "global_avg_pool": UNARY,

@@ -138,6 +138,9 @@ class _Maker:
             return {"input": x, **statistics}, {"epsilon": draw(floats)}
         if opcode in ("add", "mul"):
             return {"left": self.pick(self.floats()), "right": self.pick(self.floats())}, {"activation": activation}
+        if opcode == "matmul":
+            attributes = {"transpose": draw(st.sampled_from(["none", "right"])), "scale": draw(floats)}
+            return {"left": self.pick(self.floats(3)), "right": self.pick(self.floats(3))}, attributes
         if opcode == "concat":
             first = self.pick(self.values)
             alike = [value for value in self.values if value.type == first.type and value.type.quantization is None]

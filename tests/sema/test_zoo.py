@@ -22,6 +22,8 @@ REFERENCES = {
     "mobilenet_v4_conv_small": 3_774_024,  # timm
     "mobilenet_v4_conv_medium": 9_715_512,  # timm
     "mobilenet_v4_conv_large": 32_590_864,  # timm
+    "mobilenet_v4_hybrid_medium": 11_074_648,  # timm
+    "mobilenet_v4_hybrid_large": 37_764_624,  # timm
 }
 """Trained parameters at 1000 classes: weights, biases, and both vectors of each batch normalization."""
 

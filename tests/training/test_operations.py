@@ -121,6 +121,12 @@ def several_outputs() -> Module:
     return maker.output(image, "same")
 
 
+def matmul(left: tuple[int, int], right: tuple[int, int], **attributes: object) -> Module:
+    maker = GraphMaker()
+    operands = {"left": maker.input(*left, name="left"), "right": maker.input(*right, name="right")}
+    return maker.output(add(maker, "matmul", operands, **attributes))
+
+
 CASES: dict[str, Callable[[], Module]] = {
     "conv2d": conv2d,
     "conv2d-no-bias": lambda: conv2d(bias=False),
@@ -148,6 +154,8 @@ CASES: dict[str, Callable[[], Module]] = {
     **{opcode: lambda opcode=opcode: unary(opcode) for opcode in UNARY_FUNCTIONS},
     **{f"activation-{name}": lambda name=name: conv2d(kernel=(1, 1), activation=name) for name in UNARY_FUNCTIONS},
     "softmax": lambda: unary("softmax"),
+    "matmul": lambda: matmul((5, 3), (3, 4)),
+    "matmul-transposed": lambda: matmul((5, 3), (4, 3), transpose="right", scale=0.25),
     "avg_pool": lambda: window("avg_pool", kernel=(2, 3), strides=(2, 1)),
     "avg_pool-padded": lambda: window("avg_pool", kernel=(3, 3), strides=(2, 2), padding=(0, 1, 2, 1)),
     "max_pool": lambda: window("max_pool", kernel=(2, 3), strides=(2, 1)),

@@ -12,6 +12,7 @@ from mnetdsl.interpreter.ops.conv2d import conv2d
 from mnetdsl.interpreter.ops.dense import dense
 from mnetdsl.interpreter.ops.depthwise_conv2d import depthwise_conv2d
 from mnetdsl.interpreter.ops.elementwise import add, mul
+from mnetdsl.interpreter.ops.matmul import matmul
 from mnetdsl.interpreter.ops.normalize import normalize
 from mnetdsl.interpreter.ops.pool import avg_pool, global_avg_pool, max_pool
 from mnetdsl.interpreter.ops.shape import concat, pad, reshape
@@ -27,6 +28,7 @@ EVALUATIONS: dict[str, Evaluation] = {
     "conv2d": conv2d,
     "depthwise_conv2d": depthwise_conv2d,
     "dense": dense,
+    "matmul": matmul,
     "batch_norm": batch_norm,
     "add": add,
     "mul": mul,

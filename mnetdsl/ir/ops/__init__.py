@@ -9,6 +9,7 @@ from mnetdsl.ir.ops.conv2d import Conv2d
 from mnetdsl.ir.ops.dense import Dense
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
 from mnetdsl.ir.ops.elementwise import Add, Mul
+from mnetdsl.ir.ops.matmul import Matmul
 from mnetdsl.ir.ops.normalize import Normalize
 from mnetdsl.ir.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mnetdsl.ir.ops.shape import Concat, Pad, Reshape
@@ -23,6 +24,7 @@ OPERATIONS: dict[str, type[Op]] = {
         Conv2d,
         DepthwiseConv2d,
         Dense,
+        Matmul,
         BatchNorm,
         Add,
         Mul,

@@ -15,6 +15,7 @@ from mnetdsl.training.ops.conv2d import conv2d
 from mnetdsl.training.ops.dense import dense
 from mnetdsl.training.ops.depthwise_conv2d import depthwise_conv2d
 from mnetdsl.training.ops.elementwise import add, mul
+from mnetdsl.training.ops.matmul import matmul
 from mnetdsl.training.ops.normalize import normalize
 from mnetdsl.training.ops.pool import avg_pool, global_avg_pool, max_pool
 from mnetdsl.training.ops.shape import concat, pad, reshape
@@ -25,6 +26,7 @@ EVALUATE: dict[str, Callable[..., Tensor]] = {
     "conv2d": conv2d,
     "depthwise_conv2d": depthwise_conv2d,
     "dense": dense,
+    "matmul": matmul,
     "batch_norm": batch_norm,
     "add": add,
     "mul": mul,

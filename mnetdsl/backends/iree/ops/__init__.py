@@ -8,6 +8,7 @@ from mnetdsl.backends.iree.ops.conv2d import emit_conv2d
 from mnetdsl.backends.iree.ops.dense import emit_dense
 from mnetdsl.backends.iree.ops.depthwise_conv2d import emit_depthwise_conv2d
 from mnetdsl.backends.iree.ops.elementwise import emit_add, emit_mul
+from mnetdsl.backends.iree.ops.matmul import emit_matmul
 from mnetdsl.backends.iree.ops.normalize import emit_normalize
 from mnetdsl.backends.iree.ops.pool import emit_avg_pool, emit_global_avg_pool, emit_max_pool
 from mnetdsl.backends.iree.ops.shape import emit_concat, emit_pad, emit_reshape
@@ -21,6 +22,7 @@ EMITTERS: dict[str, LayerEmitter] = {
     "conv2d": emit_conv2d,
     "depthwise_conv2d": emit_depthwise_conv2d,
     "dense": emit_dense,
+    "matmul": emit_matmul,
     "batch_norm": emit_batch_norm,
     "add": emit_add,
     "mul": emit_mul,
