@@ -14,7 +14,6 @@ DEBIAN_PACKAGES = {
     "clang++": "clang",
     "make": "make",
     "cmake": "cmake",
-    "vulkaninfo": "vulkan-tools",
 }
 
 
