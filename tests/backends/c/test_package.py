@@ -56,7 +56,8 @@ def every_operation() -> Module:
         cases.finish(cases.op(opcode, {"input": x}, kernel=(2, 2)))
     x = cases.op("concat", {"inputs": [x, cases.op("pad", {"input": x}, padding=(0, 0, 0, 0))]}, axis=3)
     x = cases.op("dense", {"input": cases.op("global_avg_pool", {"input": x}), "filter": cases.weight(6, 2)})
-    cases.finish(cases.op("reshape", {"input": cases.op("softmax", {"input": x})}, shape=(1, 2)))
+    row = cases.op("reshape", {"input": cases.op("softmax", {"input": x})}, shape=(1, 2))
+    cases.finish(cases.op("matmul", {"left": row, "right": row}, transpose="right", scale=0.5))
     return cases.module
 
 
