@@ -23,6 +23,9 @@ CODES: dict[str, str] = {
     "MN0117": "something behind a complete statement",
     "MN0118": "a comma is missing",
     "MN0119": "a row does not fit its table",
+    "MN0120": "an unknown escape in a text",
+    "MN0121": "not a number",
+    "MN0122": "a brace on a line of its own",
     # MN02xx: names
     "MN0201": "unknown name",
     "MN0202": "defined twice",

@@ -66,7 +66,7 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
         return ast.MnetFile(self._span(meta), self.source, version, items)
 
     def edition(self, meta: Meta, children: list[Any]) -> int:
-        return int(children[0])
+        return _integer(children[0])
 
     def use(self, meta: Meta, children: list[Any]) -> ast.Use:
         path, *names = children

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import lru_cache
 
 from lark import Token
 
-from mnetdsl import resources
 from mnetdsl.diagnostics import Diagnostic, Label, error
 from mnetdsl.diagnostics.suggest import did_you_mean
 from mnetdsl.source import SourceFile, Span
 from mnetdsl.syntax import ast
+from mnetdsl.syntax.foreign import bad_token, foreign
+from mnetdsl.syntax.unexpected import (
+    CLOSING,
+    OPENING,
+    Unexpected,
+    described,
+    indentation,
+    people,
+    token_span,
+)
 
-OPENING = {"LPAR": "RPAR", "LSQB": "RSQB", "LBRACE": "RBRACE"}
 OPERATORS = {"PLUS", "MINUS", "STAR", "SLASH", "POWER", "COMPARE", "AND", "OR", "IF", "DOT"}
 ENDS = {"_NEWLINE", "LBRACE", "RBRACE", "RPAR", "RSQB", "COMMA"}
 """What ends an expression."""
-CLOSING = {closing: opening for opening, closing in OPENING.items()}
-EDITIONS = (1,)
+VALUES = {"NAME", "INT", "FLOAT", "SIZE", "STRING", "TRUE", "FALSE", "MINUS", "NOT", "LPAR", "LSQB"}
+"""What begins an expression."""
+CONTINUATIONS = {"PLUS", "MINUS", "STAR", "SLASH", "POWER", "COMPARE", "AND", "OR", "IF", "DOT", "LSQB"}
+"""What goes on with one."""
+EDITIONS = ("1",)
 KEYWORDS = (
     "use",
     "block",
@@ -35,43 +44,6 @@ KEYWORDS = (
     "assert",
     "return",
 )
-FOREIGN_WORDS = {
-    "elif": "write `else if`",
-    "while": "loops have a known length: `for i in range(n)`",
-    "def": "a function of the language is a `block`",
-    "fn": "a function of the language is a `block`",
-    "func": "a function of the language is a `block`",
-    "function": "a function of the language is a `block`",
-    "class": "a network is a `model`",
-    "import": "names of other files come in by `use std.blocks { conv_bn }`",
-    "from": "names of other files come in by `use std.blocks { conv_bn }`",
-    "include": 'names of other files come in by `use "file.mnet" { name }`',
-    "let": "a value is given by `x = …` alone",
-    "var": "a value is given by `x = …` alone",
-    "const": "a value is given by `x = …` alone",
-    "network": "a network is a `model`",
-}
-"""First words of a line in other languages -> what this one has instead."""
-
-
-@lru_cache(maxsize=1)
-def _terminal_names() -> dict[str, str]:
-    names: dict[str, str] = json.loads(resources.grammar_text("terminals.json"))
-    return names
-
-
-def people(terminal: str) -> str:
-    """What a terminal is called in a message; keywords are called by their own text."""
-    return _terminal_names().get(terminal, f"`{terminal.lower()}`")
-
-
-def at(source: SourceFile, start: int, end: int) -> Span:
-    return Span(source, start, end)
-
-
-def token_span(source: SourceFile, token: Token) -> Span:
-    start = token.start_pos or 0
-    return Span(source, start, start + max(len(token), 1))
 
 
 def too_deep(source: SourceFile, token: Token, limit: int) -> Diagnostic:
@@ -84,146 +56,145 @@ def too_deep(source: SourceFile, token: Token, limit: int) -> Diagnostic:
     )
 
 
-@dataclass(frozen=True)
-class Unexpected:
-    """A token that the grammar does not take where it stands, and what the parser knew there."""
-
-    source: SourceFile
-    token: Token
-    previous: Token | None
-    """The last token in front of it that was accepted, line ends left out."""
-    expected: frozenset[str]
-    """Terminals (and rules) that could have stood here."""
-    open: tuple[Token, ...]
-    """Brackets and braces that were open, outermost first."""
-
-    @property
-    def span(self) -> Span:
-        return token_span(self.source, self.token)
-
-    def innermost(self) -> Token | None:
-        return self.open[-1] if self.open else None
-
-    def starts_line(self, token: Token) -> bool:
-        """Whether nothing but space stands in front of `token` on its line."""
-        line, column = self.source.position(token.start_pos or 0)
-        return not self.source.line_text(line)[: column - 1].strip()
-
-
 def diagnose(found: Unexpected) -> Diagnostic:
     """The diagnostic for the likeliest mistake behind an unexpected token."""
-    for rule in (_bad_token, _edition, _bracket, _foreign, _statement, _operator):
+    for rule in (bad_token, _edition, _bracket, _layout, foreign, _statement, _operator):
         diagnostic = rule(found)
         if diagnostic is not None:
             return diagnostic
-    names = sorted({people(name) for name in found.expected if name.isupper() or name == "_NEWLINE"})
+    names = _expected(found.expected)
     previous = found.previous
     after = f" behind `{previous}`" if previous is not None and previous.type not in ("STRING", "DOC") else ""
     return error(
         "MN0102",
-        f"{_described(found.token)} cannot stand here{after}",
+        f"{described(found.token)} cannot stand here{after}",
         at=found.span,
         label=f"expected {_join(names)}" if 0 < len(names) <= 4 else "not expected here",
     )
+
+
+def _expected(terminals: frozenset[str]) -> list[str]:
+    """What could have stood there, in words; all that can begin a value is one thing."""
+    rest = {name for name in terminals if name.isupper()}
+    names = []
+    if rest >= VALUES:
+        rest -= VALUES
+        names.append("a value")
+    elif rest >= CONTINUATIONS and rest > CONTINUATIONS:
+        rest -= CONTINUATIONS
+    return names + sorted({people(name) for name in rest})
 
 
 def _join(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
 
 
-def _described(token: Token) -> str:
-    if token.type in ("_NEWLINE", "$END"):
-        return people(token.type)
-    return f"`{token}`" if len(token) <= 30 else people(token.type)
-
-
-def _bad_token(found: Unexpected) -> Diagnostic | None:
-    token, span = found.token, found.span
-    if token.type == "UNTERMINATED":
-        return error("MN0103", "the text in quotes does not end on its line", at=span, help='close it with `"`')
-    if token.type != "UNKNOWN":
-        return None
-    helps = {
-        ";": "a statement ends at the end of its line",
-        "'": 'text stands in double quotes: "text"',
-        "&": "write `and`",
-        "|": "write `or`",
-        "!": "write `not`",
-        "@": "matrices are multiplied by `dense` or `conv2d`",
-        "\\": "an expression goes on in the next line inside parentheses",
-    }
-    char = str(token)
-    shown = f"`{char}`" if char.isprintable() else f"U+{ord(char):04X}"
-    return error("MN0101", f"{shown} is no character of the language", at=span, help=helps.get(char, ""))
-
-
 def _edition(found: Unexpected) -> Diagnostic | None:
-    previous, span, expected = found.previous, found.span, found.expected
-    if previous is not None or "MNET" not in expected:
+    previous, token = found.previous, found.token
+    if previous is None and "MNET" in found.expected:
+        misspelt = token.type == "NAME" and did_you_mean(str(token), ("mnet",)) is not None
+        return error(
+            "MN0104",
+            "the file does not begin with its edition",
+            at=found.span,
+            label="did you mean `mnet`?" if misspelt else "expected `mnet 1` before this",
+            help="write `mnet 1` in the first line",
+        )
+    if previous is not None and previous.type == "MNET":
+        return error(
+            "MN0104",
+            "behind `mnet` stands the edition of the language, a whole number",
+            at=found.span,
+            label="expected `1`",
+            help="write `mnet 1` in the first line",
+        )
+    return None
+
+
+def unknown_edition(source: SourceFile, token: Token) -> Diagnostic | None:
+    """The diagnostic for an edition that this compiler does not read, or None."""
+    if str(token) in EDITIONS:
         return None
+    span = token_span(source, token)
     return error(
         "MN0104",
-        "the file does not begin with its edition",
+        f"edition {token if len(token) <= 20 else f'{token[:20]}…'} is not known",
         at=span,
-        label="expected `mnet 1` before this",
-        help="write `mnet 1` in the first line",
+        label="this compiler reads edition 1",
+        help="write `mnet 1`; a newer compiler may read this file as it is",
     )
 
 
 def _bracket(found: Unexpected) -> Diagnostic | None:
     token, span, source = found.token, found.span, found.source
     innermost = found.innermost()
-    if token.type == "$END" and innermost is not None:
-        return _unclosed(source, innermost, span, "the file ends before it is closed")
-    if token.type in ("_NEWLINE", "LBRACE", "RBRACE") and innermost is not None and innermost.type != "LBRACE":
-        return _unclosed(source, innermost, span, "this stands before it is closed")
-    if innermost is not None and innermost.type != "LBRACE" and str(token).isidentifier() and found.starts_line(token):
-        return _unclosed(source, innermost, span, "a new line begins before it is closed")
-    if token.type in CLOSING:
-        if innermost is None:
-            return error(
-                "MN0106",
-                f"`{token}` closes nothing",
-                at=span,
-                label="no bracket is open here",
-                help="remove it, or add what it should close",
-            )
-        if OPENING[innermost.type] != token.type:
-            return error(
-                "MN0105",
-                f"`{innermost}` is closed by `{token}`",
-                at=span,
-                label=f"expected {people(OPENING[innermost.type])}",
-                also=(Label(token_span(source, innermost), "opened here"),),
-            )
+    if innermost is None:
+        if token.type not in CLOSING:
+            return None
+        return error(
+            "MN0106",
+            f"`{token}` closes nothing",
+            at=span,
+            label="no bracket is open here",
+            help="remove it, or add what it should close",
+        )
+    if token.type == "$END":
+        return _unclosed(found, innermost, "the file ends before it is closed")
+    if innermost.type == "LBRACE":
+        if found.outside:
+            return _unclosed(found, innermost, "this begins before it is closed")
+    elif token.type == "_NEWLINE":
+        return _unclosed(found, innermost, "the line ends before it is closed")
+    elif token.type in ("LBRACE", "RBRACE"):
+        return _unclosed(found, innermost, "this stands before it is closed")
+    elif str(token).isidentifier() and found.starts_line(token):
+        if indentation(source, token) <= indentation(source, innermost) or "COMMA" not in found.expected:
+            return _unclosed(found, innermost, "a new line begins before it is closed")
+        return _missing_comma(found)
+    if token.type in CLOSING and OPENING[innermost.type] != token.type:
+        return error(
+            "MN0105",
+            f"`{innermost}` is closed by `{token}`",
+            at=span,
+            label=f"expected {people(OPENING[innermost.type])}",
+            also=(Label(token_span(source, innermost), "opened here"),),
+        )
     return None
 
 
-def _unclosed(source: SourceFile, opening: Token, span: Span, where: str) -> Diagnostic:
+def _unclosed(found: Unexpected, opening: Token, where: str) -> Diagnostic:
+    """Blames the brace whose partner stands at another indentation, where there is one, in place of `opening`."""
+    source = found.source
+    also: tuple[Label, ...] = (Label(found.span, where),)
+    if opening.type == "LBRACE" and found.doubtful is not None:
+        opening, closing = found.doubtful
+        also = (Label(token_span(source, closing), "this is taken to close it, but is not in line with it"), *also)
     return error(
         "MN0105",
         f"`{opening}` is never closed",
         at=token_span(source, opening),
         label="opened here",
-        also=(Label(span, where),),
+        also=also,
         help=f"add {people(OPENING[opening.type])}",
     )
 
 
-def _foreign(found: Unexpected) -> Diagnostic | None:
-    """Words and marks of other languages."""
-    token, previous, span, source = found.token, found.previous, found.span, found.source
-    if token.type == "SLASH" and str(token) == "//" and found.starts_line(token):
+def _missing_comma(found: Unexpected) -> Diagnostic:
+    closing = "the end of the line" if "_NEWLINE" in found.expected else people(OPENING[found.open[-1].type])
+    return error("MN0118", "a comma is missing", at=found.span, label=f"expected `,` or {closing} before this")
+
+
+def _layout(found: Unexpected) -> Diagnostic | None:
+    """Braces, `else` and doc comments on lines where they do not belong."""
+    token, span = found.token, found.span
+    if token.type == "_NEWLINE" and "LBRACE" in found.expected and found.text_behind.lstrip().startswith("{"):
+        brace = span.start + 1 + found.source.text[span.start + 1 :].index("{")
         return error(
-            "MN0107", "`//` begins no comment", at=span, help="a comment begins with `#`, a doc comment with `///`"
-        )
-    word = previous if token.type == "NAME" and previous is not None and previous.type == "NAME" else token
-    if str(word) in FOREIGN_WORDS and (word is token or found.starts_line(word)):
-        return error(
-            "MN0107",
-            f"`{word}` is no word of the language",
-            at=token_span(source, word),
-            help=FOREIGN_WORDS[str(word)],
+            "MN0122",
+            "`{` belongs on the line of what it opens",
+            at=Span(found.source, brace, brace + 1),
+            label="not on a line of its own",
+            also=(Label(span, "put it here"),),
         )
     if token.type == "ELSE":
         return error(
@@ -233,13 +204,15 @@ def _foreign(found: Unexpected) -> Diagnostic | None:
             label="no `if` ends in front of this",
             help="write `} else {` on one line",
         )
-    if token.type == "DOC":
+    previous = found.previous
+    dangling = previous is not None and previous.type == "DOC" and token.type in ("USE", "$END")
+    if token.type == "DOC" or dangling:
         return error(
             "MN0109",
             "a doc comment describes a block, a model or a deploy",
-            at=span,
+            at=token_span(found.source, previous) if dangling and previous is not None else span,
             label="none begins behind this line",
-            help="inside a body use `#`",
+            help="elsewhere use `#`",
         )
     return None
 
@@ -261,12 +234,50 @@ def _statement(found: Unexpected) -> Diagnostic | None:
         and previous is not None
         and not found.starts_line(token)
     ):
+        if token.type in ("IN", "OF"):
+            return error(
+                "MN0102",
+                f"a name is missing between `{previous}` and `{token}`",
+                at=span,
+                label="expected a name before this",
+                help="write `for i in range(3) {`" if token.type == "IN" else "write `deploy NAME of MODEL {`",
+            )
         return _keyword_as_name(token, span)
+    if open and token.type in ("USE", "BLOCK", "MODEL", "DEPLOY") and found.starts_line(token):
+        if re.match(r"\s*=[^=]", found.text_behind):
+            return _keyword_as_name(token, span)
+        return error(
+            "MN0102",
+            f"`{token}` stands outside of models and blocks",
+            at=span,
+            label="not inside braces",
+            also=(Label(token_span(source, open[-1]), "these are open"),),
+        )
+    if token.type == "_NEWLINE" and expected == {"DOT", "LBRACE"}:
+        return error(
+            "MN0102",
+            "nothing is named behind this path",
+            at=span,
+            label="expected `{`",
+            help="write `use std.blocks { conv_bn, separable }`",
+        )
+    if expected == {"NAME"} and previous is not None and previous.type == "LBRACE":
+        return error(
+            "MN0102",
+            "the table has no columns",
+            at=span,
+            label="expected their names before this",
+            help="the first line between the braces names the columns: `channels  stride`",
+        )
+    if {"INPUT", "ASSERT"} <= expected:
+        if token.type in VALUES:
+            return error("MN0113", "the value of this expression is not used", at=span, label="nothing is done with it")
+        return error("MN0102", f"{described(token)} begins no statement", at=span, label="expected a statement")
     if not open and "MODEL" in expected:
         suggestion = did_you_mean(word, ("use", "block", "model", "deploy"))
         return error(
             "MN0112",
-            f"{_described(token)} cannot stand outside a model or block",
+            f"{described(token)} cannot stand outside a model or block",
             at=span,
             label=f"did you mean `{suggestion}`?" if suggestion else "expected `use`, `block`, `model` or `deploy`",
             help="statements stand between the braces of a `model` or `block`",
@@ -279,9 +290,17 @@ def _statement(found: Unexpected) -> Diagnostic | None:
             "the value of this expression is not used",
             at=token_span(source, previous).to(span),
             label="nothing is done with it",
-            help=f"give it a name: `x = {previous}{token if token.type == 'LPAR' else ''}…`",
+            help=f"give it a name: `x = {_whole(found)}`",
         )
     return None
+
+
+def _whole(found: Unexpected) -> str:
+    """The statement that begins with the previous token, as far as it goes on its line."""
+    assert found.previous is not None
+    start = found.previous.start_pos or 0
+    text = found.source.text[start:].split("\n", 1)[0].partition("#")[0].strip()
+    return text if len(text) <= 40 else f"{found.previous}{found.token}…"
 
 
 def _keyword_as_name(token: Token, span: Span) -> Diagnostic:
@@ -324,6 +343,16 @@ def _operator(found: Unexpected) -> Diagnostic | None:
             label="expected `:` and a type",
             help=f"write `{previous}: tensor`, or int, float, bool, string, list, activation, symbol",
         )
+    if token.type == "COLON" and "EQUAL" in expected and open and open[-1].type == "LBRACE":
+        return error("MN0102", "a setting has `=`", at=span, label="expected `=`", help=f"write `{previous} = …`")
+    if {"EQUAL", "COMMA", "RPAR"} == expected and token.type in VALUES:
+        return error(
+            "MN0102",
+            "a default value stands behind `=`",
+            at=span,
+            label="expected `=` before this",
+            help=f"write `{found.line_before.strip().split('(')[-1].split(',')[-1].strip()} = {token}`",
+        )
     if token.type == "LPAR" and previous is not None and _behind_dot(source, previous):
         return error(
             "MN0102",
@@ -340,6 +369,16 @@ def _operator(found: Unexpected) -> Diagnostic | None:
             label="a cell of a table ends here",
             help="a cell that is more than one word or number stands in parentheses",
         )
+    if token.type == "COMPARE" and "EQUAL" in expected:
+        return error("MN0114", f"`{token}` compares", at=span, help=f"a value is given by `{previous} = …`")
+    if token.type in ENDS and expected & {"ELSE"} and "RPAR" not in expected and "LBRACE" not in expected:
+        return error(
+            "MN0102",
+            "the choice has no `else`",
+            at=span,
+            label="expected `else` and a value",
+            help="write `a if condition else b`; statements are chosen by `if condition { … }`",
+        )
     if token.type == "EQUAL":
         innermost = open[-1].type if open else ""
         if innermost == "LPAR":
@@ -355,33 +394,28 @@ def _operator(found: Unexpected) -> Diagnostic | None:
         broken_line = token.type == "_NEWLINE"
         return error(
             "MN0116",
-            f"the line ends behind `{previous}`" if broken_line else f"{_described(token)} follows on `{previous}`",
+            f"the line ends behind `{previous}`" if broken_line else f"{described(token)} follows on `{previous}`",
             at=token_span(source, previous),
             label="a value is missing behind this",
             help="an expression goes on in the next line inside parentheses only" if broken_line else "",
         )
+    if {"_NEWLINE", "COMMA"} <= expected and open and not found.starts_line(token) and token.type in VALUES:
+        return _missing_comma(found)
     if previous is not None and "_NEWLINE" in expected and token.type in ("NAME", "INT", "FLOAT", "STRING", "SIZE"):
         return error(
             "MN0117",
-            f"{_described(token)} stands behind a complete statement",
+            f"{described(token)} stands behind a complete statement",
             at=span,
             label="expected the end of the line, an operator or a bracket",
             help="each statement has a line of its own; a call needs parentheses",
         )
-    if "RPAR" in expected and "COMMA" in expected and token.type in ("NAME", "INT", "FLOAT", "STRING", "SIZE"):
-        return error("MN0118", "a comma is missing", at=span, label="expected `,` or `)` before this")
+    if expected & {"RPAR", "RSQB"} and "COMMA" in expected and token.type in VALUES:
+        return _missing_comma(found)
     return None
 
 
 def after_parse(file: ast.MnetFile) -> Iterator[Diagnostic]:
-    """Mistakes that the grammar lets through: unknown editions, ragged tables, misplaced positional arguments."""
-    if file.version not in EDITIONS:
-        yield error(
-            "MN0104",
-            f"edition {file.version} is not known",
-            at=Span(file.source, file.span.start, file.span.start + len(f"mnet {file.version}")),
-            help="this compiler reads edition 1: `mnet 1`",
-        )
+    """Mistakes that the grammar lets through: tables whose rows differ."""
     for item in file.items:
         if isinstance(item, ast.Block | ast.Model):
             yield from _check_body(item.body)

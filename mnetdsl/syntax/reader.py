@@ -9,7 +9,7 @@ from mnetdsl.diagnostics import MnetError, error
 from mnetdsl.diagnostics.suggest import did_you_mean
 from mnetdsl.source import SourceFile, Span
 
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 18
 """The largest network of the zoo has 10 KB."""
 
 
