@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnetdsl import resources, sema
-from mnetdsl.diagnostics import Diagnostic
+from mnetdsl.diagnostics import Diagnostic, ExitCode, MnetError
 from mnetdsl.ir.core import Module
 from mnetdsl.sema import Instance, build
 from mnetdsl.sema.values import Value
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from mnetdsl.backends.c import SelfTest
+    from mnetdsl.backends.c.budget import Budget
     from mnetdsl.cost.summary import Summary
     from mnetdsl.plan import Plan
     from mnetdsl.validate.report import ValidationReport
@@ -65,8 +67,16 @@ def load(name: str | Path, /, *, model: str | None = None, **parameters: Value) 
 
 
 def check(name: str | Path, /, **parameters: Value) -> tuple[Diagnostic, ...]:
-    """All that is wrong in a file, with every model and deployment in it expanded; `name` as in `load`."""
-    return sema.check(_read(name)[1], parameters)
+    """All that is wrong in a file, with every model and deployment in it expanded; `name` as in `load`.
+
+    Where nothing else is wrong, deployments are held to the flash and RAM of their target.
+    """
+    path, source = _read(name)
+    problems = sema.check(source, parameters)
+    if problems:
+        return problems
+    networks = (Network(path, build(source, deployment, parameters)) for deployment in sema.deployments(source))
+    return tuple(problem for network in networks for problem in network.over_budget())
 
 
 @dataclass(frozen=True)
@@ -127,21 +137,69 @@ class Network:
 
         return plan_memory(self.optimized())
 
+    @property
+    def budget(self) -> Budget:
+        """Flash and RAM that the deployment's target declares.
+
+        A deployment that is to be quantized has none yet: what is compiled now is float32.
+        """
+        from mnetdsl.backends.c.budget import Budget
+
+        deployment = self.instance.deployment
+        if deployment is None or "quantize" in deployment.sections:
+            return Budget()
+        return Budget(deployment.budget("flash"), deployment.budget("ram"))
+
+    def over_budget(self, budget: Budget | None = None) -> tuple[Diagnostic, ...]:
+        """What of generated C exceeds `budget` (default: the deployment's), with the layer to blame."""
+        from mnetdsl.backends.c.budget import Budget, over_budget
+
+        chosen = budget or self.budget
+        if chosen == Budget():
+            return ()
+        return tuple(over_budget(self.optimized(), self.plan(), chosen))
+
     def run(self, inputs: Mapping[str, NDArray[np.generic]], on: str = "numpy") -> dict[str, NDArray[np.generic]]:
         """Outputs by name for inputs `[N, …]` by name, on `numpy`, `c`, `iree-cpu` or `iree-vulkan`."""
         from mnetdsl.backends.runners import make_runner
 
         return make_runner(on, self.module if on == "numpy" else self.optimized()).run(inputs)
 
-    def compile(self, target: str, folder: str | Path | None = None) -> dict[str, bytes]:
-        """Files for `target` by name; written to `folder` (whole or not at all) where one is given."""
-        from mnetdsl.backends.targets import generate
+    def compile(
+        self,
+        target: str,
+        folder: str | Path | None = None,
+        *,
+        budget: Budget | None = None,
+        selftest: int | None = None,
+    ) -> dict[str, bytes]:
+        """Files for `target` by name; written to `folder` (whole or not at all) where one is given.
+
+        C is held to `budget` (default: the deployment's). `selftest` embeds that many images and the interpreter's
+        answers in a file of their own, which a device can check itself with.
+        Raises `MnetError`, with exit code 3 where the budget is exceeded.
+        """
+        from mnetdsl.backends.targets import check_target, generate
         from mnetdsl.files import write_folder
 
-        files = generate(self.optimized(), target)
+        check_target(target)
+        if target == "host-c" and (problems := self.over_budget(budget)):
+            raise MnetError(*problems, exit_code=ExitCode.OVER_BUDGET)
+        files = generate(self.optimized(), target, None if selftest is None else self._selftest(selftest))
         if folder is not None:
             write_folder(Path(folder), files)
         return files
+
+    def _selftest(self, count: int) -> SelfTest:
+        import numpy as np
+
+        from mnetdsl import interpreter
+        from mnetdsl.backends.c import SelfTest
+        from mnetdsl.images import random_input
+
+        ports = self.module.graph.inputs
+        inputs = {port.name: np.concatenate([random_input(port, seed) for seed in range(count)]) for port in ports}
+        return SelfTest(inputs, interpreter.run(self.module, inputs))
 
     def validate(self, on: tuple[str, ...] = ("c", "iree-cpu"), seed: int = 0) -> ValidationReport:
         """Compares backends with the interpreter, layer by layer where they can be observed."""

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from mnetdsl.diagnostics import ExitCode, MnetError, error
 from mnetdsl.diagnostics.suggest import did_you_mean
 from mnetdsl.ir.core import Module
+
+if TYPE_CHECKING:
+    from mnetdsl.backends.c import SelfTest
 
 TARGETS: dict[str, str] = {
     "host-c": "portable C99 with a main, Makefile and CMake file, for the machine at hand",
@@ -28,13 +33,21 @@ def check_target(target: str) -> None:
         )
 
 
-def generate(module: Module, target: str) -> dict[str, bytes]:
-    """Files of an optimized module for `target`, by name. Raises `MnetError`, also where weights are not loaded."""
+def generate(module: Module, target: str, selftest: SelfTest | None = None) -> dict[str, bytes]:
+    """Files of an optimized module for `target`, by name; C with a file of test vectors where some are given.
+
+    Raises `MnetError`, also where weights are not loaded.
+    """
     check_target(target)
     if target == "host-c":
         from mnetdsl.backends import c
 
-        return c.generate(module, module.name).files
+        return c.generate(module, module.name, c.Options(selftest=selftest)).files
+    if selftest is not None:
+        raise MnetError(
+            error("MN1105", f"`{target}` has no self-test", help="it belongs to generated C: --target host-c"),
+            exit_code=ExitCode.USAGE,
+        )
     from mnetdsl.backends import iree
 
     return iree.generate(module, module.name, target).files

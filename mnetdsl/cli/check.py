@@ -41,11 +41,13 @@ Examples:
 def command(file: str, parameters: Mapping[str, Constant], layout: str) -> None:
     """Check syntax, names, types and shapes of FILE.
 
-    Every model and deployment in FILE is expanded. Exits with 1 where something is wrong.
+    Every model and deployment in FILE is expanded, and deployments are held to the flash and RAM of their target.
+    Exits with 1 where something is wrong, with 3 where only a budget is exceeded.
     """
     from mnetdsl.api import check
     from mnetdsl.cli.console import print_json, show, talk
     from mnetdsl.diagnostics import ExitCode, Severity
+    from mnetdsl.diagnostics.codes import BUDGET_CODES
 
     diagnostics = check(file, **parameters)
     if layout == "text":
@@ -54,7 +56,9 @@ def command(file: str, parameters: Mapping[str, Constant], layout: str) -> None:
         from mnetdsl.diagnostics.structured import as_json, as_sarif
 
         print_json(as_json(diagnostics) if layout == "json" else as_sarif(diagnostics))
-    if any(diagnostic.severity is Severity.ERROR for diagnostic in diagnostics):
-        raise click.exceptions.Exit(ExitCode.USER_ERROR)
+    errors = [diagnostic.code for diagnostic in diagnostics if diagnostic.severity is Severity.ERROR]
+    if errors:
+        only_budget = all(code in BUDGET_CODES for code in errors)
+        raise click.exceptions.Exit(ExitCode.OVER_BUDGET if only_budget else ExitCode.USER_ERROR)
     if layout == "text":
         talk(f"{file}: no errors")

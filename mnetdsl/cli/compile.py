@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mnetdsl.cli.options import json_option, load_with_weights, network_options, weights_option
+from mnetdsl.cli.options import json_option, load_with_weights, network_options, parse_size, weights_option
 
 if TYPE_CHECKING:
+    from mnetdsl.api import Network
+    from mnetdsl.backends.c.budget import Budget
     from mnetdsl.sema.values import Constant
 
 
@@ -18,12 +20,23 @@ if TYPE_CHECKING:
 Examples:
   mnet compile net.mnet --weights net.safetensors --target host-c -o build/net
   mnet compile mobilenet_v2 --weights random:1 --target iree-cpu -o build/v2
+  mnet compile net.mnet --target host-c --ram 64K --selftest 1 -o build/net
   mnet compile net.mnet --target iree-vulkan --set resolution=96 -o build/net96
 """
 )
 @network_options
 @weights_option
 @click.option("--target", metavar="TARGET", required=True, help="What to compile for; `mnet targets` lists them.")
+@click.option(
+    "--ram", callback=parse_size, metavar="SIZE", help="RAM of the target, such as 64K; else the deployment's."
+)
+@click.option("--flash", callback=parse_size, metavar="SIZE", help="Flash of the target, such as 1M.")
+@click.option(
+    "--selftest",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Embed N images and their answers in a file of its own, with which the C code checks itself.",
+)
 @click.option("-o", "--output", "folder", metavar="DIR", required=True, help="Folder for the files, made if missing.")
 @json_option
 def command(
@@ -32,6 +45,9 @@ def command(
     model: str | None,
     weights: str | None,
     target: str,
+    ram: int | None,
+    flash: int | None,
+    selftest: int | None,
     folder: str,
     layout: str,
 ) -> None:
@@ -47,7 +63,7 @@ def command(
     check_target(target)
     network = load_with_weights(file, parameters, model, weights)
     with working(f"compiling {network.name} for {target}"):
-        files = network.compile(target, folder)
+        files = network.compile(target, folder, budget=_budget(network, flash, ram), selftest=selftest)
     arena = _arena(files)
     if layout == "json":
         sizes = [{"name": name, "bytes": len(data)} for name, data in sorted(files.items())]
@@ -61,6 +77,14 @@ def command(
     )
     if arena is not None:
         print(f"\narena {arena['bytes']:,} bytes, lower bound {arena['lower_bound']:,}")
+
+
+def _budget(network: Network, flash: int | None, ram: int | None) -> Budget:
+    """What the command line says, else what the deployment says."""
+    from mnetdsl.backends.c.budget import Budget
+
+    declared = network.budget
+    return Budget(declared.flash if flash is None else flash, declared.ram if ram is None else ram)
 
 
 def _arena(files: Mapping[str, bytes]) -> dict[str, int] | None:

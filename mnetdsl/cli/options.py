@@ -53,6 +53,16 @@ def parse_value(text: str) -> Constant:
     return SYMBOLS.get(text, text)
 
 
+def parse_size(context: click.Context, option: click.Parameter, value: str | None) -> int | None:
+    """Bytes as people write them: `65536`, `64K`, `1M`."""
+    if value is None:
+        return None
+    match = _INT.fullmatch(value.upper())
+    if match is None or int(match[1]) < 1:
+        raise click.BadParameter(f"{value!r} is no size; write bytes, or for instance 64K or 1M")
+    return int(match[1]) * _SIZE_UNITS.get(match[2], 1)
+
+
 def file_argument(function: F) -> F:
     """FILE: a `.mnet` file, a folder that holds one, or a network of the zoo."""
     return click.argument("file", metavar="FILE")(function)

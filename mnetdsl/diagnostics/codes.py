@@ -139,6 +139,9 @@ CODES: dict[str, str] = {
     # MN11xx: targets, budgets and backends
     "MN1101": "unknown target",
     "MN1102": "unknown backend",
+    "MN1103": "more RAM than the target has",
+    "MN1104": "more flash than the target has",
+    "MN1105": "a self-test for a target without one",
     "MN1110": "weights that are computed",
     "MN1111": "an element type without C kernels",
     "MN1112": "a weight that is not finite",
@@ -160,4 +163,20 @@ CODES: dict[str, str] = {
     "MN1401": "a command line that cannot be understood",
     "MN1402": "unknown network of the zoo",
     "MN1403": "inputs that do not fit the network",
+    # MN15xx: checkpoints of other libraries
+    "MN1501": "a format of checkpoints that is not read",
+    "MN1502": "a damaged checkpoint",
+    "MN1503": "an encrypted checkpoint",
+    "MN1504": "an archive that expands without measure",
+    "MN1505": "a checkpoint that would run code",
+    "MN1506": "a checkpoint without tensors",
+    "MN1507": "no network of the zoo",
+    "MN1508": "a detector or segmentation network",
+    "MN1509": "almost a network of the zoo",
+    "MN1510": "tensors that the network has no place for",
+    "MN1511": "h5py is not installed",
+    "MN1512": "a checkpoint without classifier",
 }
+
+BUDGET_CODES = ("MN1103", "MN1104")
+"""Codes behind exit status 3."""

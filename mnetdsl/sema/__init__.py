@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from mnetdsl.diagnostics import Diagnostic
-from mnetdsl.sema.program import Instance, build, check
+from mnetdsl.sema.program import Instance, build, check, deployments
 from mnetdsl.source import SourceFile
 
-__all__ = ["Instance", "build", "check", "check_text"]
+__all__ = ["Instance", "build", "check", "check_text", "deployments"]
 
 
 def check_text(text: str, path: str = "net.mnet") -> tuple[Diagnostic, ...]:

@@ -84,6 +84,12 @@ def check(source: SourceFile, overrides: Mapping[str, Value] | None = None) -> t
     return report.sorted()
 
 
+def deployments(source: SourceFile) -> tuple[str, ...]:
+    """Names of the deployments of a file that `check` accepts."""
+    file, _ = parse_with_errors(source)
+    return tuple(item.name.text for item in file.items if isinstance(item, ast.Deploy))
+
+
 def _deployments(file: ast.MnetFile, scope: FileScope, report: Report) -> dict[str, Deployment]:
     found: dict[str, Deployment] = {}
     first: dict[str, ast.Deploy] = {}

@@ -9,7 +9,7 @@ import pytest
 
 import mnetdsl
 from mnetdsl.diagnostics import MnetError
-from mnetdsl.diagnostics.codes import CODES
+from mnetdsl.diagnostics.codes import BUDGET_CODES, CODES
 from mnetdsl.sema import build, check_text
 from mnetdsl.source import SourceFile
 
@@ -28,7 +28,11 @@ def examples(code: str) -> dict[str, tuple[str, str]]:
     return {title: (language, program) for title, language, program in EXAMPLE.findall(text)}
 
 
-def found(program: str, code: str) -> set[str]:
+def found(program: str, code: str, folder: Path) -> set[str]:
+    if code in BUDGET_CODES:
+        path = folder / "net.mnet"
+        path.write_text(program, encoding="utf-8")
+        return {diagnostic.code for diagnostic in mnetdsl.check(path)}
     if code not in SELECTION:
         return {diagnostic.code for diagnostic in check_text(program)}
     try:
@@ -46,12 +50,12 @@ def test_a_code_has_a_page_with_a_wrong_and_a_right_example(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", sorted(CODES))
-def test_a_wrong_program_gives_its_code_and_a_right_one_none(code: str) -> None:
+def test_a_wrong_program_gives_its_code_and_a_right_one_none(code: str, tmp_path: Path) -> None:
     languages = {language for language, _ in examples(code).values()}
     if languages != {"mnet"} or code == CIRCLE:
         return
-    assert found(examples(code)["Wrong"][1], code) == {code}
-    assert found(examples(code)["Right"][1], code) == set()
+    assert found(examples(code)["Wrong"][1], code, tmp_path) == {code}
+    assert found(examples(code)["Right"][1], code, tmp_path) == set()
 
 
 def test_every_code_in_use_is_in_the_table_and_the_other_way_round() -> None:

@@ -1,0 +1,63 @@
+"""Budgets are checked before anything is flashed: exit 3, with required, available, excess and the layer to blame."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from tests.cli.conftest import NETWORK
+from tests.cli.process import mnet, refused
+from tests.toolchain import require
+
+DEPLOY = "\ndeploy small of tiny() {\n  target cortex_m4 { flash = 1M, ram = RAM }\n}\n"
+
+
+def test_a_deployment_is_held_to_the_ram_of_its_target(folder: Path) -> None:
+    (folder / "tiny.mnet").write_text(NETWORK + DEPLOY.replace("RAM", "512"))
+    text = refused(mnet("check", "tiny.mnet", cwd=folder), "MN1103", exit_code=3)
+    assert "needs 768 bytes of RAM, 512 are available: 256 too many" in text
+    assert "tiny.mnet:7" in text
+    refused(
+        mnet("compile", "tiny.mnet", "--weights", "random:1", "--target", "host-c", "-o", "out", cwd=folder),
+        "MN1103",
+        exit_code=3,
+    )
+    assert not (folder / "out").exists()
+
+
+def test_a_deployment_that_fits_passes(folder: Path) -> None:
+    (folder / "tiny.mnet").write_text(NETWORK + DEPLOY.replace("RAM", "64K"))
+    assert mnet("check", "tiny.mnet", cwd=folder).returncode == 0
+
+
+def test_a_deployment_that_is_to_be_quantized_is_not_held_to_float(folder: Path) -> None:
+    deploy = DEPLOY.replace("RAM", "512").replace("  target", "  quantize int8 { equalize = true }\n  target")
+    (folder / "tiny.mnet").write_text(NETWORK + deploy)
+    assert mnet("check", "tiny.mnet", cwd=folder).returncode == 0
+
+
+def test_the_command_line_sets_a_budget(folder: Path) -> None:
+    command = ("compile", "tiny.mnet", "--weights", "random:1", "--target", "host-c", "-o", "out")
+    refused(mnet(*command, "--ram", "512", cwd=folder), "MN1103", exit_code=3)
+    refused(mnet(*command, "--flash", "100", cwd=folder), "MN1104", exit_code=3)
+    assert mnet(*command, "--ram", "1K", "--flash", "2k", cwd=folder).returncode == 0
+    refused(mnet(*command, "--ram", "much", cwd=folder), "MN1401", exit_code=2)
+
+
+def test_a_selftest_is_embedded_and_passes_on_the_host(folder: Path) -> None:
+    command = ("compile", "tiny.mnet", "--weights", "random:1", "--selftest", "2", "-o", "out")
+    refused(mnet(*command, "--target", "iree-cpu", cwd=folder), "MN1105", exit_code=2)
+    assert mnet(*command, "--target", "host-c", cwd=folder).returncode == 0
+    main = """#include "tiny.h"
+static tiny_arena arena;
+int main(void) {
+  static tiny_context context;
+  float logits[4];
+  int32_t failed = -1;
+  return tiny_selftest(&context, &arena, sizeof arena, logits, &failed) == TINY_OK && failed == 0 ? 0 : 1;
+}
+"""
+    (folder / "out" / "check.c").write_text(main)
+    sources = ["check.c", "tiny.c", "tiny_weights.c", "tiny_selftest.c", "tiny_labels.c"]
+    subprocess.run([require("gcc"), "-std=c99", "-o", "check", *sources], cwd=folder / "out", check=True)
+    subprocess.run([folder / "out" / "check"], check=True)
