@@ -44,11 +44,12 @@ class Resize(Enum):
     """Scale the longer side, fill the rest with black on both sides."""
 
 
-def load_input(path: str | Path, port: Port, resize: Resize = Resize.NONE) -> NDArray[np.generic]:
+def load_input(path: str | Path, port: Port, resize: Resize = Resize.NONE, central: float = 1.0) -> NDArray[np.generic]:
     """The array `[1, …]` for input `port` from an image, a `.npy` array or a `.bin`/`.raw` dump of its elements.
 
     An image needs an input of `[height, width, 3]` or `[height, width, 1]` and lands in the declared color order;
-    u8 inputs take pixels as they are, i8 inputs less 128, f32 inputs as 0 to 255. Raises `MnetError`: MN0801 no
+    u8 inputs take pixels as they are, i8 inputs less 128, f32 inputs as 0 to 255. An image of another size keeps the
+    middle `central` of its height and of its width before it is resized. Raises `MnetError`: MN0801 no
     image, MN0802 another size, MN0803 transparency, MN0804 other colors, MN0805 damaged, MN0806 too many pixels,
     MN0807 an array that does not fit, MN0808 an input that takes no image, MN09xx where it cannot be read.
     """
@@ -58,7 +59,7 @@ def load_input(path: str | Path, port: Port, resize: Resize = Resize.NONE) -> ND
         return _from_npy(path, port)
     if suffix in RAW_SUFFIXES:
         return _from_raw(path, port)
-    return _from_image(path, port, resize)
+    return _from_image(path, port, resize, central)
 
 
 def random_input(port: Port, seed: int) -> NDArray[np.generic]:
@@ -75,7 +76,7 @@ def save_output(path: str | Path, array: NDArray[np.generic]) -> None:
     write_whole(path, to_npy(array))
 
 
-def _from_image(path: Path, port: Port, resize: Resize) -> NDArray[np.generic]:
+def _from_image(path: Path, port: Port, resize: Resize, central: float) -> NDArray[np.generic]:
     color = port.attributes.get("color")
     shape = port.value.type.shape[1:]
     if len(shape) != 3 or color not in ("rgb", "bgr", "gray"):
@@ -89,7 +90,7 @@ def _from_image(path: Path, port: Port, resize: Resize) -> NDArray[np.generic]:
         )
     image = _decode(path)
     image = _in_color(image, str(color), path)
-    image = _in_size(image, (shape[0], shape[1]), resize, path)
+    image = _in_size(image, (shape[0], shape[1]), resize, central, path)
     pixels = np.asarray(image).reshape(1, *shape)
     if color == "bgr":
         pixels = pixels[..., ::-1]
@@ -177,12 +178,15 @@ def _opaque(image: Image.Image, path: Path) -> Image.Image:
     )
 
 
-def _in_size(image: Image.Image, size: tuple[int, int], resize: Resize, path: Path) -> Image.Image:
+def _in_size(image: Image.Image, size: tuple[int, int], resize: Resize, central: float, path: Path) -> Image.Image:
     from PIL import Image, ImageOps
 
     height, width = size
     if image.size == (width, height):
         return image
+    if resize is not Resize.NONE and central < 1.0:
+        left, top = int(image.width * (1 - central) / 2), int(image.height * (1 - central) / 2)
+        image = image.crop((left, top, image.width - left, image.height - top))
     match resize:
         case Resize.STRETCH:
             return image.resize((width, height), Image.Resampling.BILINEAR)

@@ -62,6 +62,22 @@ def working(message: str) -> Iterator[Callable[[str], None]]:
         yield lambda progress: status.update(f"{message}: {progress}")
 
 
+@contextmanager
+def counting(message: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar, on a terminal only; yields what advances it by a number of steps."""
+    if not sys.stderr.isatty():
+        yield lambda steps: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True, no_color=not has_color(sys.stderr))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(message, total=total)
+        yield lambda steps: bar.advance(task, steps)
+
+
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
     """A result as columns; the header is dimmed on a terminal."""
     head, *lines = table_lines(header, rows, right)

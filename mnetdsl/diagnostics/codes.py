@@ -176,6 +176,14 @@ CODES: dict[str, str] = {
     "MN1510": "tensors that the network has no place for",
     "MN1511": "h5py is not installed",
     "MN1512": "a checkpoint without classifier",
+    # MN16xx: evaluation
+    "MN1601": "a label file without the column",
+    "MN1602": "a class that the network does not have",
+    "MN1603": "no classifier",
+    "MN1604": "no saved evaluation",
+    "MN1605": "another evaluation cannot be resumed",
+    "MN1606": "no images to evaluate",
+    "MN1607": "evaluations of different images",
 }
 
 BUDGET_CODES = ("MN1103", "MN1104")
