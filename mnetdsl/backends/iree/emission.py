@@ -15,7 +15,7 @@ from iree.compiler.dialects import func
 
 from mnetdsl.backends.iree.ops import EMITTERS
 from mnetdsl.backends.iree.scope import Scope
-from mnetdsl.backends.iree.tensors import tensor_type
+from mnetdsl.backends.iree.tensors import tensor_type, unfused
 from mnetdsl.interpreter.frame import Frame
 from mnetdsl.interpreter.ops.constant import constant, missing_weights
 from mnetdsl.ir.core import Module, Op, Port
@@ -58,13 +58,18 @@ def _build(module: Module, observed: list[Op]) -> Any:
     with mlir.InsertionPoint(built.body):
         function = func.FuncOp(FUNCTION, signature)
     block = function.add_entry_block([_port_location(port) for port in graph.inputs])
+    shared = {value for op in graph.operations for value in op.operands}.intersection(results)
     scope = Scope(built.body, module.resources)
     for port, argument in zip(graph.inputs, block.arguments, strict=True):
         scope.bind(port.value, argument)
     with mlir.InsertionPoint(block):
         for op in graph.operations:
             with _location(op.location):
-                scope.bind(op.result, EMITTERS[op.opcode](scope, op))
+                emitted = EMITTERS[op.opcode](scope, op)
+                if op.result in shared:
+                    # Fused with its reader and stored by the same dispatch, IREE 3.13 computes it wrong on Vulkan.
+                    emitted = unfused(emitted)
+                scope.bind(op.result, emitted)
         func.ReturnOp([scope.value(value) for value in results])
     built.operation.verify()
     return built

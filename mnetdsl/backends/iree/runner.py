@@ -104,13 +104,11 @@ def _explain(problem: SessionError, name: str, target: str) -> Diagnostic:
     if problem.stage == "died":
         return error(
             "MN1227",
-            f"the process that runs `{name}` on {target} ended by itself",
+            f"the process that runs `{name}` on {target} ended by itself ({detail})",
             help="the device's driver or IREE's runtime crashed: update the driver, or try another device",
-            notes=f"how it ended: {detail}",
         )
     return error(
         "MN1227",
-        f"running `{name}` on {target} failed",
+        f"running `{name}` on {target} failed: {detail}",
         help="check that the device has enough free memory, and try `--on iree-cpu`",
-        notes=f"IREE says: {detail}",
     )

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 from iree.compiler import ir as mlir
-from iree.compiler.dialects import arith, linalg, tensor
+from iree.compiler.dialects import arith, linalg, tensor, util
 from numpy.typing import NDArray
 
 from mnetdsl.ir.types import ElementType, Shape, TensorType
@@ -119,6 +119,11 @@ def reduced(
     iterators: list[Iterator] = ["reduction" if d in axes else "parallel" for d in range(len(shape))]
     into = Indexed(filled(tuple(shape[d] for d in kept), start), kept)
     return structured(iterators, [whole(value)], into, combine)
+
+
+def unfused(value: MlirValue) -> MlirValue:
+    """`value` in memory: IREE joins nothing before it with anything behind it into one loop."""
+    return util.OptimizationBarrierOp([value.type], [value]).results[0]
 
 
 def padded(value: MlirValue, padding: Sequence[int], border: float) -> MlirValue:

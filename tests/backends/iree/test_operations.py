@@ -42,3 +42,17 @@ def test_results_agree_with_the_interpreter_for_a_batch(target: str) -> None:
         if target == "iree-cpu" and name in shape.EXACT | normalize.EXACT and not np.array_equal(result, reference):
             wrong[name, "bits"] = float(np.abs(result - reference).max())
     assert wrong == {}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_layer_is_right_where_it_is_observed_and_read_by_another(target: str) -> None:
+    require_target(target)
+    maker = CaseMaker("observed")
+    image = maker.op("normalize", {"input": maker.fresh(7, 5, 3, element=ElementType.U8)}, mean=(0.0,), std=(1.0,))
+    image.producer.location = image.producer.location.named("image")
+    maker.output(maker.op("relu", {"input": maker.op("global_avg_pool", {"input": image})}), "mean")
+    inputs = inputs_of(maker.module, batch=2)
+
+    expected = run(maker.module, inputs)["mean"]
+    observed = IreeRunner(maker.module, target).run(inputs, observe=["image"])
+    np.testing.assert_allclose(observed["mean"], expected, rtol=1e-6)

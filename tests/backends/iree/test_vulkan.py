@@ -60,7 +60,7 @@ def test_a_driver_that_crashes_takes_only_its_own_process(package: IreePackage) 
         runner.run(inputs)
     (diagnostic,) = refused.value.diagnostics
     assert diagnostic.code == "MN1227"
-    assert "SIGKILL" in diagnostic.notes[0]
+    assert "SIGKILL" in diagnostic.message
 
 
 def test_the_process_ends_with_its_runner(package: IreePackage) -> None:

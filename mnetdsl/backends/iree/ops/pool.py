@@ -21,6 +21,7 @@ from mnetdsl.backends.iree.tensors import (
     reduced,
     scalar,
     shape_of,
+    unfused,
     whole,
 )
 from mnetdsl.ir.core import Op
@@ -47,10 +48,12 @@ def emit_max_pool(scope: Scope, op: Op) -> MlirValue:
 
 def emit_global_avg_pool(scope: Scope, op: Op) -> MlirValue:
     assert isinstance(op, GlobalAvgPool)
-    source = scope.value(op.input)
+    # A dispatch of its own: fused with what makes its map or with a product that spreads its result over the map again,
+    # IREE 3.13 computes it wrong on Vulkan.
+    source = unfused(scope.value(op.input))
     _, height, width, _ = shape_of(source)
     total = reduced(source, (1, 2), 0.0, lambda x, sum: arith.addf(sum, x))
-    return elementwise(op.type.shape, [whole(total)], lambda x: arith.divf(x, scalar(float(height * width))))
+    return unfused(elementwise(op.type.shape, [whole(total)], lambda x: arith.divf(x, scalar(float(height * width)))))
 
 
 def _pooled(kind: type, source: MlirValue, op: AvgPool | MaxPool, start: float) -> MlirValue:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mnetdsl.ir.core import Value
+from mnetdsl.ir.types import ElementType
 from tests.backends.iree.cases.maker import Case, CaseMaker
 
 
@@ -36,6 +37,19 @@ def squeeze_and_excite(m: CaseMaker) -> Value:
     return m.op("conv2d", {"input": y, "filter": m.weights(1, 1, 72, 16), "residual": x})
 
 
+def a_map_gated_by_its_own_mean(m: CaseMaker) -> Value:
+    """No dense layer lies between the mean and the product, so that a compiler may make one loop of both."""
+    x = m.op("relu", {"input": m.fresh(8, 8, 16)})
+    gate = m.op("sigmoid", {"input": m.op("global_avg_pool", {"input": x})})
+    return m.op("mul", {"left": x, "right": m.op("reshape", {"input": gate}, shape=(1, 1, 16))})
+
+
+def an_image_and_its_mean(m: CaseMaker) -> Value:
+    x = m.op("normalize", {"input": m.fresh(7, 5, 3, element=ElementType.I8)}, mean=(0.0,), std=(1.0,))
+    mean = m.op("reshape", {"input": m.op("global_avg_pool", {"input": x})}, shape=(1, 1, 3))
+    return m.op("concat", {"inputs": [m.op("mul", {"left": m.fresh(7, 5, 3), "right": mean}), x]}, axis=3)
+
+
 def a_value_read_twice(m: CaseMaker) -> Value:
     x = m.op("relu", {"input": m.fresh(4, 4, 3)})
     return m.op("concat", {"inputs": [x, m.op("add", {"left": x, "right": x}), x]}, axis=3)
@@ -44,5 +58,7 @@ def a_value_read_twice(m: CaseMaker) -> Value:
 CASES: dict[str, Case] = {
     "inverted residual": inverted_residual,
     "squeeze and excite": squeeze_and_excite,
+    "a map gated by its own mean": a_map_gated_by_its_own_mean,
+    "an image and its mean": an_image_and_its_mean,
     "a value read twice": a_value_read_twice,
 }
