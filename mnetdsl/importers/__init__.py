@@ -28,7 +28,7 @@ from mnetdsl.weights.match import match_weights
 
 __all__ = ["Fact", "Imported", "import_checkpoint"]
 
-_WIDENED = {"F16": "half", "float16": "half", "BF16": "bfloat16", "bfloat16": "bfloat16"}
+_WIDENED = {"F16": "half", "float16": "half", "BF16": "bfloat16"}
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ _STORAGES = {
     "DoubleStorage": ("float64", 8),
     "FloatStorage": ("float32", 4),
     "HalfStorage": ("float16", 2),
-    "BFloat16Storage": ("bfloat16", 2),
+    "BFloat16Storage": ("BF16", 2),
     "LongStorage": ("int64", 8),
     "IntStorage": ("int32", 4),
     "ShortStorage": ("int16", 2),
@@ -40,7 +40,7 @@ _STORAGES = {
     "ByteStorage": ("uint8", 1),
     "BoolStorage": ("bool", 1),
 }
-"""Class -> element type and its bytes."""
+"""Class -> element type, as `weights` names it, and its bytes."""
 _WIDENED = {"float16": "float32", "bool": "uint8"}
 
 
@@ -208,7 +208,7 @@ def _values(
 ) -> NDArray[np.generic]:
     data = archive.read(member)
     order: Literal["<", ">"] = ">" if swapped else "<"
-    if element == "bfloat16":  # the upper half of a float32 each
+    if element == "BF16":  # the upper half of a float32 each
         flat = (np.frombuffer(data, f"{order}u2").astype(np.uint32) << 16).view(np.float32)
     else:
         flat = np.frombuffer(data, np.dtype(element).newbyteorder(order)).astype(_WIDENED.get(element, element))

@@ -134,7 +134,11 @@ def _dialects(checkpoint: Checkpoint) -> list[Dialect]:
         for network in sorted({dialect.network for dialect in DIALECTS})
         if checkpoint.source != "Keras" and "stem.conv.weight" in checkpoint.entries
     ]
-    return [*own, *found]
+    layers = frozenset(name.rpartition(".")[0] for name in checkpoint.entries)
+    dialects = [*own, *found]
+    # The first layer's name tells most of them apart, and saves expanding the other networks.
+    likely = [each for each in dialects if not layers.isdisjoint(each.foreign(["stem.conv"], layers).values())]
+    return likely or dialects
 
 
 def _role(item: Expected) -> tuple[str, str]:
