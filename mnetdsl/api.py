@@ -9,16 +9,16 @@ network.compile("host-c", "build/out")
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnetdsl import resources, sema
-from mnetdsl.diagnostics import Diagnostic, ExitCode, MnetError
+from mnetdsl.diagnostics import Diagnostic, ExitCode, MnetError, error
 from mnetdsl.ir.core import Module
 from mnetdsl.sema import Instance, build
-from mnetdsl.sema.values import Value
+from mnetdsl.sema.values import Value, literal
 from mnetdsl.source import SourceFile
 from mnetdsl.syntax.reader import is_file, is_folder, read_source
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mnetdsl.backends.c.budget import Budget
     from mnetdsl.cost.summary import Summary
     from mnetdsl.plan import Plan
+    from mnetdsl.validate.cases import Cases
     from mnetdsl.validate.report import ValidationReport
 
 
@@ -160,7 +161,20 @@ class Network:
         return tuple(over_budget(self.optimized(), self.plan(), chosen))
 
     def run(self, inputs: Mapping[str, NDArray[np.generic]], on: str = "numpy") -> dict[str, NDArray[np.generic]]:
-        """Outputs by name for inputs `[N, …]` by name, on `numpy`, `c`, `iree-cpu` or `iree-vulkan`."""
+        """Outputs by name for inputs `[N, …]` by name, on `numpy`, `c`, `iree-cpu` or `iree-vulkan`.
+
+        C and IREE are compiled in each call: run many inputs as one batch, or keep a runner of `backends.runners`.
+        Raises `MnetError` where the inputs do not fit (MN0620, MN0621) or weights are missing (MN0720).
+        """
+        if not isinstance(inputs, Mapping):
+            names = ", ".join(f'"{port.name}": …' for port in self.module.graph.inputs)
+            raise MnetError(
+                error(
+                    "MN0620",
+                    f"inputs are given by name, not as {type(inputs).__name__}",
+                    help=f"write `run({{{names}}})`",
+                ),
+            )
         from mnetdsl.backends.runners import make_runner
 
         return make_runner(on, self.module if on == "numpy" else self.optimized()).run(inputs)
@@ -201,8 +215,25 @@ class Network:
         inputs = {port.name: np.concatenate([random_input(port, seed) for seed in range(count)]) for port in ports}
         return SelfTest(inputs, interpreter.run(self.module, inputs))
 
-    def validate(self, on: tuple[str, ...] = ("c", "iree-cpu"), seed: int = 0) -> ValidationReport:
-        """Compares backends with the interpreter, layer by layer where they can be observed."""
-        from mnetdsl.validate import validate
+    def validate(
+        self,
+        on: Sequence[str] = ("c", "iree-cpu"),
+        *,
+        seed: int = 0,
+        inputs: Cases | Mapping[str, NDArray[np.generic]] | None = None,
+        tolerance: float | None = None,
+        progress: Callable[[str], None] = lambda message: None,
+    ) -> ValidationReport:
+        """Compares backends with the interpreter, layer by layer where they can be observed.
 
-        return validate(self.module, on=on, seed=seed)
+        inputs: `[N, …]` by name, made up from `seed` where None. tolerance: largest accepted error as a fraction of
+        a layer's largest magnitude, 1e-4 where None. progress: told what happens.
+        """
+        from mnetdsl.validate import TOLERANCE, validate
+
+        chosen = TOLERANCE if tolerance is None else tolerance
+        return validate(self.module, on, seed=seed, inputs=inputs, tolerance=chosen, progress=progress)
+
+    def __repr__(self) -> str:
+        parameters = "".join(f", {name}={literal(value)}" for name, value in self.instance.parameters.items())
+        return f"<Network {self.name} of {self.path.name}{parameters}>"

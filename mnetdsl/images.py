@@ -138,6 +138,10 @@ def _decode(path: Path) -> Image.Image:
         raise MnetError(_damaged(path, str(problem) or type(problem).__name__)) from None
 
 
+_CONVERSIONS = {"L": "-colorspace Gray -depth 8", "RGB": "-colorspace sRGB -type TrueColor -depth 8"}
+"""Arguments of ImageMagick. Without a type it writes an image without color as gray, whatever its color space."""
+
+
 def _in_color(image: Image.Image, color: str, path: Path) -> Image.Image:
     """The image as 8-bit RGB or gray, where that loses nothing the user would miss."""
     if image.mode == "P" or image.mode == "1":
@@ -157,7 +161,7 @@ def _in_color(image: Image.Image, color: str, path: Path) -> Image.Image:
             "MN0804",
             f"image is {given}, the input needs {needs}",
             location=str(path),
-            help=(hint, f"for instance `magick {path.name} -colorspace {'Gray' if wanted == 'L' else 'sRGB'} new.png`"),
+            help=(hint, f"for instance `magick {path.name} {_CONVERSIONS[wanted]} new.png`"),
         )
     )
 

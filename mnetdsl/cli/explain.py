@@ -15,7 +15,7 @@ Examples:
 @click.argument("code", metavar="[CODE]", required=False)
 def command(code: str | None) -> None:
     """Explain a diagnostic code by a wrong and a right example; without CODE, list all codes."""
-    from mnetdsl.diagnostics import MnetError, error
+    from mnetdsl.diagnostics import ExitCode, MnetError, error
     from mnetdsl.diagnostics.codes import CODES
     from mnetdsl.diagnostics.explain import page
     from mnetdsl.diagnostics.suggest import did_you_mean
@@ -32,6 +32,7 @@ def command(code: str | None) -> None:
                 "MN1402",
                 f"there is no diagnostic code `{code}`",
                 help=f"did you mean {suggestion}? " * bool(suggestion) + "`mnet explain` lists all codes",
-            )
+            ),
+            exit_code=ExitCode.USAGE,
         )
     print(page(name), end="")

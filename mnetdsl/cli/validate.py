@@ -86,17 +86,8 @@ def command(
         check_backend(name)
     network = load_with_weights(file, parameters, model, weights)
     cases = None if inputs is None else _read_cases(inputs, network.module.graph.inputs, Resize(resize))
-    from mnetdsl.validate import TOLERANCE, validate
-
     with working(f"validating {network.name}") as progress:
-        report = validate(
-            network.module,
-            backends,
-            seed=seed,
-            inputs=cases,
-            tolerance=TOLERANCE if tolerance is None else tolerance,
-            progress=progress,
-        )
+        report = network.validate(backends, seed=seed, inputs=cases, tolerance=tolerance, progress=progress)
     if layout == "json":
         print_json(report.as_json())
     else:

@@ -211,7 +211,10 @@ class Evaluator:
             raise self._stop("MN0310", "`make_divisible` needs a positive int divisor", arguments[1].span, frame)
         if name == "sqrt" and isinstance(arguments[0].value, int | float) and arguments[0].value < 0:
             raise self._stop("MN0310", "`sqrt` needs a number of at least 0", arguments[0].span, frame)
-        return meaning(*(argument.value for argument in arguments))
+        try:
+            return arithmetic.checked(meaning(*(argument.value for argument in arguments)))
+        except arithmetic.OperatorProblem as problem:
+            raise self._stop(problem.code, problem.message, call.span, frame) from None
 
     def _literal(self, literal: ast.Number | ast.String | ast.Bool) -> Value:
         if isinstance(literal, ast.Number):

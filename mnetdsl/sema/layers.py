@@ -107,7 +107,7 @@ class Layers:
         """
         name = self._claim(self._full(label or opcode), span)
         for operand, (key, shape) in weights.items():
-            self._check_size(shape, span)
+            self.check_size(shape, span)
             operands[operand] = self.builder.constant(
                 f"{name}.{key}", shape, location=Location.of(span, f"{name}.{key}")
             )
@@ -130,7 +130,7 @@ class Layers:
             op = self.builder.add(OPERATIONS[opcode], Location.of(span, name), operands, **attributes)
         except ShapeError as problem:
             raise self.report.stop(self._shape_error(opcode, span, operands, problem, blame)) from None
-        self._check_size(op.type.shape, span)
+        self.check_size(op.type.shape, span)
         self.spans[op] = span
         return Tensor(op.result, span)
 
@@ -156,7 +156,8 @@ class Layers:
             help=SHAPE_HELP.get(opcode, ""),
         )
 
-    def _check_size(self, shape: Shape, span: Span) -> None:
+    def check_size(self, shape: Shape, span: Span) -> None:
+        """Raises `Reported` for a tensor or weight that no backend could index."""
         elements = 1
         for size in shape:
             elements *= size

@@ -37,6 +37,7 @@ def input(statement: ast.Input, frame: Frame, layers: Layers, evaluator: Evaluat
             )
         )
     type = TensorType((1, *_sizes(statement, frame, evaluator)), element)
+    layers.check_size(type.shape, statement.span)
     _check_new(statement.name, [port.name for port in layers.builder.graph.inputs], "input", report)
     settings = _settings(statement.settings, ("color", "mean", "std"), "input", frame, evaluator)
     span = layers.visible(statement.span, frame.in_library)
@@ -161,7 +162,8 @@ def _settings(
         if name in found:
             evaluator.report.add(error("MN0305", f"`{name}` is set twice", at=setting.span, label="set again here"))
             continue
-        found[name] = (evaluator.evaluate(setting.value, frame), setting.value.span)
+        with suppress(Reported):  # what the port is connected with can still be checked
+            found[name] = (evaluator.evaluate(setting.value, frame), setting.value.span)
     return found
 
 
@@ -210,9 +212,11 @@ def _labels(value: Value, span: Span, frame: Frame, report: Report) -> tuple[str
         )
     path = Path(frame.scope.file.source.path).parent / value
     try:
-        if path.stat().st_size > MAX_LABEL_BYTES:
+        with path.open("rb") as stream:  # read with a limit: a device states no size
+            data = stream.read(MAX_LABEL_BYTES + 1)
+        if len(data) > MAX_LABEL_BYTES:
             raise _unreadable(report, span, path, f"is larger than {MAX_LABEL_BYTES} bytes")
-        text = path.read_text(encoding="utf-8")
+        text = data.decode("utf-8-sig")
     except OSError as problem:
         raise _unreadable(report, span, path, problem.strerror or "cannot be read") from None
     except UnicodeDecodeError:

@@ -210,3 +210,7 @@ def test_weights_of_a_deployment_are_found_beside_the_file(folder: Path) -> None
         file.write('\ndeploy shipped of tiny() {\n  weights = "tiny.safetensors"\n}\n')
     named = printed("run", "tiny.mnet", "--weights", "random:5", "--input", "a.png", cwd=folder)
     assert printed("run", folder / "tiny.mnet", "--input", "a.png", cwd=folder) == named
+
+
+def test_an_unknown_code_is_a_mistake_of_the_command_line(tmp_path: Path) -> None:
+    refused(mnet("explain", "MN9999", cwd=tmp_path), "MN1402", exit_code=2)

@@ -126,6 +126,9 @@ def test_other_colors_are_not_converted_silently(
     problem = refused(tmp_path / name, port(5, 7, channels, color=color))
     assert problem.code == "MN0804"
     assert word in problem.message
+    # Without a type, ImageMagick writes an image without color as gray.
+    assert ("-type TrueColor" in problem.help[-1]) == (color == "rgb")
+    assert "-depth 8" in problem.help[-1]
 
 
 def test_another_size_names_both_and_the_option(tmp_path: Path, pixels: Pixels) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from mnetdsl.diagnostics import MnetError
@@ -166,3 +168,16 @@ def test_recursion_is_refused() -> None:
     with pytest.raises(MnetError) as caught:
         build(SourceFile("net.mnet", text))
     assert [d.code for d in caught.value.diagnostics] == ["MN0502"]
+
+
+@pytest.mark.parametrize("size", [2, 1 << 21])
+def test_labels_are_read_with_a_limit_and_without_a_byte_order_mark(tmp_path: Path, size: int) -> None:
+    (tmp_path / "labels.txt").write_bytes(b"\xef\xbb\xbfcat\r\ndog\n" + b"\n" * size)
+    text = f'{HEAD}model net() {{\ninput i: f32[4, 4, 4]\noutput y = dense(flatten(i), 2) {{ labels = "labels.txt" }}\n}}\n'
+    source = SourceFile(str(tmp_path / "net.mnet"), text)
+    if size == 2:
+        assert build(source).module.graph.outputs[0].attributes["labels"] == ("cat", "dog")
+    else:
+        with pytest.raises(MnetError) as caught:
+            build(source)
+        assert [problem.code for problem in caught.value.diagnostics] == ["MN0616"]

@@ -33,8 +33,10 @@ def window_shape(
     height = window_output(size[0], kernel[0], strides[0], dilations[0], top, bottom)
     width = window_output(size[1], kernel[1], strides[1], dilations[1], left, right)
     if height < 1 or width < 1:
+        reach = [(size - 1) * dilation + 1 for size, dilation in zip(kernel, dilations, strict=True)]
+        dilated = f", dilated from {kernel[0]}x{kernel[1]}," if max(dilations) > 1 else ""
         raise ShapeError(
-            f"`{opcode}` slides a {kernel[0]}x{kernel[1]} window over a map of only "
+            f"`{opcode}` slides a {reach[0]}x{reach[1]} window{dilated} over a map of only "
             f"{size[0] + top + bottom}x{size[1] + left + right} (padding included)",
             "input",
         )
