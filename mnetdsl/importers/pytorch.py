@@ -135,9 +135,9 @@ def _state_dict(tree: Any, key: str | None, path: str) -> tuple[dict[Any, Any], 
             help = f"the checkpoint has {parts}"
             raise MnetError(error("MN1506", f"there are no tensors under `{key}`", location=path, help=help))
         return found, (f"took `{key}`",)
-    if _is_state(top):
-        return top, ()
     candidates = [name for name in (*_EMA, *_RAW) if _is_state(top.get(name))]
+    if not candidates and _is_state(top):
+        return top, ()
     candidates += [str(name) for name, value in top.items() if _is_state(value) and name not in candidates]
     for name, value in top.items():
         inner = _mapping(value)
