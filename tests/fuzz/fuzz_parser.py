@@ -1,6 +1,6 @@
 """Fuzzes parser, checker and formatter: whatever text comes in, nothing but a diagnostic may come out.
 
-    python tests/fuzz/fuzz_parser.py --seconds 600 [--seed 1]
+    python -m tests.fuzz.fuzz_parser --seconds 600 [--seed 1]
 
 Mutates programs of the project and random ones. A text that raises anything but `MnetError`, takes longer than
 `SLOW` seconds, or formats to something of another meaning is written to `build/fuzz/` and ends the run.
@@ -15,17 +15,15 @@ import traceback
 from pathlib import Path
 from random import Random
 
+from mnetdsl.diagnostics import MnetError
+from mnetdsl.diagnostics.structured import as_json, as_sarif
+from mnetdsl.diagnostics.text import render
+from mnetdsl.sema import check_text
+from mnetdsl.source import SourceFile
+from mnetdsl.syntax.formatter import format_source
+from tests.syntax.programs import ProgramMaker
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-from mnetdsl.diagnostics import MnetError  # noqa: E402
-from mnetdsl.diagnostics.structured import as_json, as_sarif  # noqa: E402
-from mnetdsl.diagnostics.text import render  # noqa: E402
-from mnetdsl.sema import check_text  # noqa: E402
-from mnetdsl.source import SourceFile  # noqa: E402
-from mnetdsl.syntax.formatter import format_source  # noqa: E402
-from tests.syntax.programs import ProgramMaker  # noqa: E402
-
 SLOW = 20.0
 MAX_LENGTH = 4000
 SNIPPETS = (

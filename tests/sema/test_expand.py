@@ -173,7 +173,8 @@ def test_recursion_is_refused() -> None:
 @pytest.mark.parametrize("size", [2, 1 << 21])
 def test_labels_are_read_with_a_limit_and_without_a_byte_order_mark(tmp_path: Path, size: int) -> None:
     (tmp_path / "labels.txt").write_bytes(b"\xef\xbb\xbfcat\r\ndog\n" + b"\n" * size)
-    text = f'{HEAD}model net() {{\ninput i: f32[4, 4, 4]\noutput y = dense(flatten(i), 2) {{ labels = "labels.txt" }}\n}}\n'
+    body = 'input i: f32[4, 4, 4]\noutput y = dense(flatten(i), 2) { labels = "labels.txt" }\n'
+    text = f"{HEAD}model net() {{\n{body}}}\n"
     source = SourceFile(str(tmp_path / "net.mnet"), text)
     if size == 2:
         assert build(source).module.graph.outputs[0].attributes["labels"] == ("cat", "dog")
