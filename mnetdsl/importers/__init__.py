@@ -96,7 +96,7 @@ def import_checkpoint(
         candidate.dialect.library,
         arguments,
         facts,
-        (*checkpoint.notes, *_notes(candidate)),
+        (*checkpoint.notes, *_notes(candidate), *_padding_note(candidate, resolution)),
         len(candidate.conversions),
         tuple(candidate.surplus),
         checkpoint.counters,
@@ -168,6 +168,14 @@ def _apply(entry: Entry, conversion: Conversion) -> NDArray[np.generic]:
     if entry.read is None:
         raise AssertionError("an element type without reader is refused before")
     return conversion.apply(entry.read())
+
+
+def _padding_note(candidate: Candidate, resolution: object) -> list[str]:
+    """keras.applications pads the strided layers of V1 by ((0, 1), (0, 1)), which is `same` for even sizes only."""
+    dialect = candidate.dialect
+    if (dialect.network, dialect.library) != ("mobilenet_v1", "Keras") or not isinstance(resolution, int):
+        return []
+    return [] if resolution % 32 == 0 else [f"Keras pads otherwise at {resolution}, which is no multiple of 32"]
 
 
 def _notes(candidate: Candidate) -> list[str]:

@@ -25,11 +25,11 @@ _READERS: dict[str, Callable[[bytes, str], dict[str, Entry]]] = {
     ".npz": npz.read_entries,
 }
 _CONVERSIONS = {
-    ".pth": "in PyTorch: `safetensors.torch.save_file(state_dict, 'net.safetensors')`",
-    ".pt": "in PyTorch: `safetensors.torch.save_file(state_dict, 'net.safetensors')`",
+    ".pth": "`mnet import` takes those of the zoo; else: `safetensors.torch.save_file(state_dict, 'net.safetensors')`",
+    ".pt": "`mnet import` takes those of the zoo; else: `safetensors.torch.save_file(state_dict, 'net.safetensors')`",
     ".bin": "in PyTorch: `safetensors.torch.save_file(state_dict, 'net.safetensors')`",
-    ".h5": "in Keras: `numpy.savez('net.npz', **{name: array, …})` with the names that `mnet summary` prints",
-    ".keras": "in Keras: `numpy.savez('net.npz', **{name: array, …})` with the names that `mnet summary` prints",
+    ".h5": "`mnet import` takes those of the zoo; else: `numpy.savez('net.npz', **{name: array, …})` in Keras",
+    ".keras": "`mnet import` takes those of the zoo; else: `numpy.savez('net.npz', **{name: array, …})` in Keras",
     ".npy": "an .npy holds one array without a name: `numpy.savez('net.npz', **{name: array, …})`",
 }
 
