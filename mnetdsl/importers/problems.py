@@ -97,7 +97,7 @@ def _without_classifier(checkpoint: Checkpoint, best: Candidate) -> Diagnostic:
         "MN1512",
         f"the checkpoint has no classifier: it is {described(best)}, without its last layer",
         location=checkpoint.path,
-        help="import the whole network; docs/import.md shows how to train a head of your own on it",
+        help="import the checkpoint that has its classifier, or save this one together with the head trained on it",
     )
 
 

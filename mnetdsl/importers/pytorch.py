@@ -79,6 +79,8 @@ def read_pytorch(data: bytes, path: str, key: str | None) -> Checkpoint:
     except PickleError as problem:
         raise damaged(path, str(problem)) from None
     swapped = f"{root}byteorder" in archive.names and archive.read(f"{root}byteorder") == b"big"
+    if any(_is_quantized(name, value) for name, value in chosen.items()):
+        raise _other_format(path, "of a quantized network", "save the float network that it was made from")
     reader = _TensorReader(archive, root, swapped, path)
     chosen, notes = _state_dict(tree, key, path)
     entries = {}
@@ -116,6 +118,11 @@ def _is_state(value: Any) -> bool:
 
 def _is_tensor(value: Any) -> bool:
     return isinstance(value, Call) and value.function.text in (*_REBUILD, *_PARAMETER)
+
+
+def _is_quantized(name: Any, value: Any) -> bool:
+    rebuilt = isinstance(value, Call) and value.function.text == "torch._utils._rebuild_qtensor"
+    return rebuilt or (isinstance(name, str) and "_packed_params" in name)
 
 
 def _state_dict(tree: Any, key: str | None, path: str) -> tuple[dict[Any, Any], tuple[str, ...]]:

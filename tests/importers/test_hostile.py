@@ -161,6 +161,12 @@ def test_a_pickled_module_and_an_empty_file_have_no_tensors(tmp_path: Path) -> N
         import_checkpoint(path, key="ema")
 
 
+def test_a_quantized_network_says_so(tmp_path: Path) -> None:
+    quantized = {**SMALL, "c.weight": Global("torch._utils", "_rebuild_qtensor", (1, 2))}
+    assert code(saved(tmp_path, pth(quantized))) == "MN1501"
+    assert code(saved(tmp_path, pth({**SMALL, "fc._packed_params.dtype": None}))) == "MN1501"
+
+
 def test_a_circle_of_containers_ends(tmp_path: Path) -> None:
     circle = b"\x80\x02}q\x00X\x05\x00\x00\x00modelh\x00s."
     assert code(saved(tmp_path, Pth().archive(circle))) == "MN1506"
