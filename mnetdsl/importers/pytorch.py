@@ -79,10 +79,10 @@ def read_pytorch(data: bytes, path: str, key: str | None) -> Checkpoint:
     except PickleError as problem:
         raise damaged(path, str(problem)) from None
     swapped = f"{root}byteorder" in archive.names and archive.read(f"{root}byteorder") == b"big"
+    chosen, notes = _state_dict(tree, key, path)
     if any(_is_quantized(name, value) for name, value in chosen.items()):
         raise _other_format(path, "of a quantized network", "save the float network that it was made from")
     reader = _TensorReader(archive, root, swapped, path)
-    chosen, notes = _state_dict(tree, key, path)
     entries = {}
     for name, value in chosen.items():
         tensor = reader.tensor(value, str(name))
