@@ -149,6 +149,16 @@ def padded(value: MlirValue, padding: Sequence[int], border: float) -> MlirValue
     return op.result
 
 
+def cropped(value: MlirValue, size: tuple[int, int]) -> MlirValue:
+    """The first `size` rows and columns of `[N, H, W, C]`."""
+    batch, height, width, channels = shape_of(value)
+    if size == (height, width):
+        return value
+    shape = [batch, *size, channels]
+    type = mlir.RankedTensorType.get(shape, value.type.element_type)
+    return tensor.ExtractSliceOp(type, value, [], [], [], [0] * 4, shape, [1] * 4).result
+
+
 def collapsed(value: MlirValue, groups: Sequence[Sequence[int]]) -> MlirValue:
     """Joins each group of neighbouring dimensions to one."""
     shape = shape_of(value)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from iree.compiler.dialects import linalg
 
 from mnetdsl.backends.iree.ops.activation import epilogue
-from mnetdsl.backends.iree.ops.window import window_attributes
+from mnetdsl.backends.iree.ops.window import window_attributes, window_source
 from mnetdsl.backends.iree.scope import Scope
-from mnetdsl.backends.iree.tensors import MlirValue, collapsed, expanded, filled, padded, shape_of
+from mnetdsl.backends.iree.tensors import MlirValue, collapsed, expanded, filled, shape_of
 from mnetdsl.ir.core import Op
 from mnetdsl.ir.ops.conv2d import Conv2d
 
@@ -28,7 +28,7 @@ def emit_conv2d(scope: Scope, op: Op) -> MlirValue:
     into = filled(op.type.shape, 0.0)
     convolved = linalg.Conv2DNhwcHwcfOp(
         [into.type],
-        [padded(source, op.padding, 0.0), filter],
+        [window_source(source, op.padding, 0.0, shape_of(filter), op.dilations, op.type.shape), filter],
         [into],
         **window_attributes(op.strides, op.dilations),
     )

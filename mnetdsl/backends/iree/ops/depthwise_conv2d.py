@@ -5,9 +5,9 @@ from __future__ import annotations
 from iree.compiler.dialects import linalg
 
 from mnetdsl.backends.iree.ops.activation import epilogue
-from mnetdsl.backends.iree.ops.window import window_attributes
+from mnetdsl.backends.iree.ops.window import window_attributes, window_source
 from mnetdsl.backends.iree.scope import Scope
-from mnetdsl.backends.iree.tensors import MlirValue, collapsed, filled, padded, shape_of
+from mnetdsl.backends.iree.tensors import MlirValue, collapsed, filled, shape_of
 from mnetdsl.ir.core import Op
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
 
@@ -17,7 +17,8 @@ CHANNEL_AND_MULTIPLIER = ((0,), (1,), (2,), (3, 4))
 
 def emit_depthwise_conv2d(scope: Scope, op: Op) -> MlirValue:
     assert isinstance(op, DepthwiseConv2d)
-    source, filter = padded(scope.value(op.input), op.padding, 0.0), scope.value(op.filter)
+    filter = scope.value(op.filter)
+    source = window_source(scope.value(op.input), op.padding, 0.0, shape_of(filter), op.dilations, op.type.shape)
     *_, channels, multiplier = shape_of(filter)
     attributes = window_attributes(op.strides, op.dilations)
     if multiplier == 1:

@@ -8,7 +8,7 @@ import numpy as np
 from iree.compiler.dialects import arith, linalg
 from numpy.typing import NDArray
 
-from mnetdsl.backends.iree.ops.window import window_attributes
+from mnetdsl.backends.iree.ops.window import window_attributes, window_source
 from mnetdsl.backends.iree.scope import Scope
 from mnetdsl.backends.iree.tensors import (
     Indexed,
@@ -17,7 +17,6 @@ from mnetdsl.backends.iree.tensors import (
     elementwise,
     empty,
     filled,
-    padded,
     reduced,
     scalar,
     shape_of,
@@ -31,7 +30,7 @@ from mnetdsl.ir.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 def emit_avg_pool(scope: Scope, op: Op) -> MlirValue:
     assert isinstance(op, AvgPool)
     source = scope.value(op.input)
-    total = _pooled(linalg.PoolingNhwcSumOp, padded(source, op.padding, 0.0), op, 0.0)
+    total = _pooled(linalg.PoolingNhwcSumOp, source, op, 0.0)
     _, height, width, _ = op.input.type.shape
     rows = _inside(height, op.kernel[0], op.strides[0], op.padding[0], op.type.shape[1])
     columns = _inside(width, op.kernel[1], op.strides[1], op.padding[2], op.type.shape[2])
@@ -43,7 +42,7 @@ def emit_avg_pool(scope: Scope, op: Op) -> MlirValue:
 
 def emit_max_pool(scope: Scope, op: Op) -> MlirValue:
     assert isinstance(op, MaxPool)
-    return _pooled(linalg.PoolingNhwcMaxOp, padded(scope.value(op.input), op.padding, -inf), op, -inf)
+    return _pooled(linalg.PoolingNhwcMaxOp, scope.value(op.input), op, -inf)
 
 
 def emit_global_avg_pool(scope: Scope, op: Op) -> MlirValue:
@@ -57,6 +56,7 @@ def emit_global_avg_pool(scope: Scope, op: Op) -> MlirValue:
 
 
 def _pooled(kind: type, source: MlirValue, op: AvgPool | MaxPool, start: float) -> MlirValue:
+    source = window_source(source, op.padding, start, op.kernel, (1, 1), op.type.shape)
     into = filled(op.type.shape, start)
     window = empty((op.kernel[0], op.kernel[1]))  # only its shape is read
     pooled = kind([into.type], [source, window], [into], **window_attributes(op.strides, (1, 1)))

@@ -27,6 +27,8 @@ CASES: dict[str, Case] = {
     "TensorFlow's SAME with stride 2": depthwise((8, 8, 4), (3, 3), strides=(2, 2), padding=(0, 1, 0, 1)),
     "5x5 without bias": depthwise((8, 6, 3), (5, 5), bias=False, padding=(2, 2, 2, 2)),
     "7x1": depthwise((9, 3, 4), (7, 1), padding=(3, 3, 0, 0)),
+    "one column of windows, margin behind it": depthwise((4, 2, 3), (3, 3), strides=(1, 2), padding=(1, 1, 1, 1)),
+    "one window, pixels behind it, multiplier 2": depthwise((6, 5, 3), (2, 3), 2, strides=(5, 3), dilations=(2, 1)),
     "dilated": depthwise((9, 9, 4), (3, 3), dilations=(2, 2), padding=(2, 2, 2, 2)),
     "multiplier 2": depthwise((6, 5, 3), (3, 3), 2, padding=(1, 1, 1, 1), activation="relu"),
     "multiplier 3, strides and dilation differ": depthwise(
