@@ -128,6 +128,8 @@ def _findings(
     }
     if checkpoint.epsilon is not None:
         found["epsilon"] = (checkpoint.epsilon, "stated in the checkpoint")
+    if candidate.alpha > 1:
+        found |= {name: (value, f"the same at every width of {dialect.library}") for name, value in dialect.fixed}
     arguments: dict[str, Value] = {}
     for name, (value, why) in found.items():
         chosen = given.get(name, value)

@@ -29,7 +29,8 @@ Rows = tuple[tuple[str, str], ...]
 class Dialect:
     """How one library writes one network, and how its weights were trained.
 
-    `stages`: how many blocks each stage has; the first stage has the number `first_stage`.
+    `stages`: how many blocks each stage has; the first stage has the number `first_stage`. `fixed` are parameters of
+    our model that the library leaves no choice of.
     """
 
     network: str
@@ -42,6 +43,7 @@ class Dialect:
     epsilon: float
     stages: tuple[int, ...] = ()
     first_stage: int = 0
+    fixed: tuple[tuple[str, bool], ...] = ()
 
     def foreign(self, layers: Iterable[str], present: frozenset[str]) -> dict[str, str]:
         """Our layers -> their layers; of alternatives that which is among `present`, else the first."""
@@ -241,8 +243,12 @@ _TIMM_V4: Rows = (
 )
 
 
-def _keras(network: str, rows: Rows) -> Dialect:
-    return Dialect(network, "Keras", "Keras", rows, *TENSORFLOW, padding="same", epsilon=1e-3)
+def _keras(network: str, rows: Rows, fixed: tuple[tuple[str, bool], ...] = ()) -> Dialect:
+    return Dialect(network, "Keras", "Keras", rows, *TENSORFLOW, padding="same", epsilon=1e-3, fixed=fixed)
+
+
+def _keras_v3(network: str) -> Dialect:
+    return _keras(network, _KERAS_V3, (("wide_stem", False),))
 
 
 def _torchvision(network: str, rows: Rows, epsilon: float) -> Dialect:
@@ -285,15 +291,15 @@ DIALECTS: tuple[Dialect, ...] = (
     _keras("mobilenet_v2", _KERAS_V2),
     _torchvision("mobilenet_v2", _TORCHVISION_V2, epsilon=1e-5),
     _timm("mobilenet_v2", _TIMM_V2, (1, 2, 3, 4, 3, 3, 1)),
-    _keras("mobilenet_v3_large", _KERAS_V3),
+    _keras_v3("mobilenet_v3_large"),
     _torchvision("mobilenet_v3_large", _torchvision_v3(16), epsilon=1e-3),
     _timm("mobilenet_v3_large", _timm_v3(6), _V3_LARGE),
-    _keras("mobilenet_v3_large_minimalistic", _KERAS_V3),
+    _keras_v3("mobilenet_v3_large_minimalistic"),
     _timm_tensorflow("mobilenet_v3_large_minimalistic", _timm_v3(6), _V3_LARGE),
-    _keras("mobilenet_v3_small", _KERAS_V3),
+    _keras_v3("mobilenet_v3_small"),
     _torchvision("mobilenet_v3_small", _torchvision_v3(12), epsilon=1e-3),
     _timm("mobilenet_v3_small", _timm_v3(5), _V3_SMALL),
-    _keras("mobilenet_v3_small_minimalistic", _KERAS_V3),
+    _keras_v3("mobilenet_v3_small_minimalistic"),
     _timm_tensorflow("mobilenet_v3_small_minimalistic", _timm_v3(5), _V3_SMALL),
     _timm("mobilenet_edgetpu", _TIMM_EDGETPU, (4, 4, 4, 4, 4, 1), first_stage=1),
     _timm("mobilenet_v4_conv_small", _TIMM_V4, (6, 6), first_stage=2),

@@ -110,6 +110,7 @@ def recognize(checkpoint: Checkpoint, parameters: Mapping[str, Value]) -> Candid
 def lay_beside(checkpoint: Checkpoint, dialect: Dialect, parameters: Mapping[str, Value]) -> Candidate:
     """The network at the given width, with as many classes as the checkpoint's classifier has."""
     layers = frozenset(name.rpartition(".")[0] for name in checkpoint.entries)
+    parameters = {**dict(dialect.fixed), **parameters}
     plain = expected_weights(zoo_instance(dialect.network, parameters).module)
     theirs = _their_names(plain, dialect, layers)
     theirs = _other_classifier(checkpoint, dialect, plain, theirs)
