@@ -46,8 +46,9 @@ def talk(message: str) -> None:
 
 
 def print_json(value: Mapping[str, object]) -> None:
-    """A result for scripts."""
-    print(json.dumps(value, indent=2, ensure_ascii=False))
+    """A result for scripts, in characters that the output can carry."""
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    print(json.dumps(value, indent=2, ensure_ascii=not unicode))
 
 
 @contextmanager

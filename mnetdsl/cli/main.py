@@ -6,6 +6,7 @@ Nothing but the standard library is imported before the boundary stands, so that
 from __future__ import annotations
 
 import errno
+import io
 import os
 import signal
 import sys
@@ -48,6 +49,9 @@ def _run(arguments: list[str]) -> int:
     from mnetdsl.diagnostics import ExitCode, MnetError
 
     warnings.showwarning = show_warning
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Labels and names hold any character; pipes on Windows and the C locale do not. Python's stderr does the same.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with mnet.make_context("mnet", arguments) as context:
             mnet.invoke(context)

@@ -195,3 +195,26 @@ def test_color_only_where_it_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     assert not has_color(Terminal())
     assert "\x1b" not in mnet("summary", "missing.mnet").stderr
+
+
+LABELLED = """mnet 1
+
+model net() {
+  input image: f32[2]
+  output logits = relu(image) { labels = ["日本", "b"] }
+}
+"""
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "ascii"])
+def test_an_output_that_cannot_carry_a_character_gets_an_escape(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "net.mnet").write_text(LABELLED, encoding="utf-8")
+    command = ("run", "net.mnet", "--weights", "random:1", "--input", "random:1")
+    shown, read = (
+        mnet(*command, *layout, cwd=tmp_path, PYTHONIOENCODING=encoding, PYTHONUTF8="0")
+        for layout in ((), ("--format", "json"))
+    )
+    assert (shown.returncode, read.returncode) == (0, 0), shown.stderr + read.stderr
+    assert ("日本" if encoding == "utf-8" else "\\u65e5\\u672c") in shown.stdout
+    labels = {entry["label"] for entry in json.loads(read.stdout)["outputs"]["logits"]["top"][0]}
+    assert labels == {"日本", "b"}
