@@ -4,12 +4,13 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TORCH := torch==2.13.0
 WORKERS ?= 2
+REFERENCES := build/references
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-torch lint bench fuzz train clean
+.PHONY: help setup demo test test-all test-torch test-references references lint bench fuzz train clean
 
 help:  ## list the tasks
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.stamp: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mnetdsl needs Python 3.11 or newer; name one with: make PYTHON=python3.11 …" >&2; exit 1; }
@@ -37,7 +38,23 @@ test-torch: setup  ## tests of the PyTorch module
 	$(PIP) install '$(TORCH)'
 	$(BIN)/pytest -n $(WORKERS) -q -m 'torch and not slow' tests/training
 
-test-all: lint  ## everything, slow tests and torch included
+$(REFERENCES)/.venv-keras/.stamp: tests/references/requirements-keras.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip --disable-pip-version-check --quiet install -r $<
+	@touch $@
+
+$(REFERENCES)/.venv-timm/.stamp: tests/references/requirements-timm.txt tests/references/requirements-timm-bare.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip --disable-pip-version-check --quiet install -r $<
+	$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps -r $(word 2,$^)
+	@touch $@
+
+references: $(REFERENCES)/.venv-keras/.stamp $(REFERENCES)/.venv-timm/.stamp  ## environments of Keras, torchvision and timm, apart from .venv
+
+test-references: setup references  ## the zoo against Keras, torchvision and timm
+	$(BIN)/pytest -n $(WORKERS) -q -m slow tests/references
+
+test-all: lint references  ## everything, slow tests, torch and the reference libraries included
 	@tools/install_system_packages.sh gcc g++ clang make cmake vulkan
 	$(PIP) install '$(TORCH)'
 	$(BIN)/pytest -n $(WORKERS) -q -m ''
