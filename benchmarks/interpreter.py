@@ -7,7 +7,7 @@ rounds' medians, the ratio of CPU times to onnxruntime with the range of the rou
 apart. On an idle machine wall clock and CPU time are equal, since there is one thread; on a busy one CPU time alone
 compares the programs.
 
-    python benchmarks/interpreter.py [--network mobilenet_v2] [--rounds 7] [--runs 20]
+    python benchmarks/interpreter.py [--network mobilenet_v2 | all] [--rounds 7] [--runs 20]
 
 Needs the extra [bench]. Raw times go to benchmarks/results/interpreter_<network>.json.
 """
@@ -176,7 +176,7 @@ def processor() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--network", default="mobilenet_v2", help="a zoo network or a .mnet file")
+    parser.add_argument("--network", default="mobilenet_v2", help="a zoo network, all of them, or a .mnet file")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--runs", type=int, default=20, help="timed runs a process")
     parser.add_argument("--work", nargs=2, metavar=("CONTENDER", "FOLDER"), help=argparse.SUPPRESS)
@@ -184,16 +184,30 @@ def main() -> None:
     if arguments.work:
         work(arguments.work[0], arguments.network, arguments.runs, Path(arguments.work[1]))
         return
+    for network in networks(arguments.network):
+        compare(network, arguments.rounds, arguments.runs)
+
+
+def networks(name: str) -> list[str]:
+    if name != "all":
+        return [name]
+    import mnetdsl
+
+    return list(mnetdsl.zoo())
+
+
+def compare(network: str, rounds: int, runs: int) -> None:
+    """Measures, prints and keeps the figures of one network."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        prepare(arguments.network, folder)
-        result = measure(arguments.network, arguments.rounds, arguments.runs, folder)
+        prepare(network, folder)
+        result = measure(network, rounds, runs, folder)
         result["agreement"] = agreement(folder)
     result["summary"] = summary(result["wall_ms"], result["cpu_ms"])
     result["processor"] = processor()
-    show(arguments.network, arguments.rounds, arguments.runs, result)
+    show(network, rounds, runs, result)
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"interpreter_{Path(arguments.network).stem}.json"
+    path = RESULTS / f"interpreter_{Path(network).stem}.json"
     path.write_text(json.dumps(result, indent=1, sort_keys=True) + "\n")
     print(f"raw times: {os.path.relpath(path)}")
 

@@ -19,13 +19,18 @@ from mnetdsl.ir.ops.constant import Constant
 from mnetdsl.ir.ops.conv2d import Conv2d
 from mnetdsl.ir.ops.dense import Dense
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
-from mnetdsl.ir.ops.elementwise import Add
+from mnetdsl.ir.ops.elementwise import Elementwise
+from mnetdsl.ir.ops.matmul import Matmul
 from mnetdsl.ir.ops.normalize import Normalize
 from mnetdsl.ir.ops.pool import GlobalAvgPool
-from mnetdsl.ir.ops.unary import Relu, Relu6
+from mnetdsl.ir.ops.shape import Reshape
+from mnetdsl.ir.ops.softmax import Softmax
+from mnetdsl.ir.ops.unary import UnaryOp
 from mnetdsl.ir.types import ElementType
 
-OPSET = 17
+OPSET = 20
+ACTIVATIONS = {"relu": "Relu", "hard_swish": "HardSwish", "sigmoid": "Sigmoid", "gelu": "Gelu", "tanh": "Tanh"}
+"""Those that ONNX has as one operator without attributes."""
 ELEMENTS = {ElementType.F32: TensorProto.FLOAT, ElementType.U8: TensorProto.UINT8, ElementType.I8: TensorProto.INT8}
 
 
@@ -50,13 +55,24 @@ class Writer:
         return name
 
     def activated(self, name: str, tensor: str) -> str:
-        if name == "none":
-            return tensor
-        if name == "relu":
-            return self.node("Relu", tensor)
-        if name == "relu6":
-            return self.node("Clip", tensor, self.array(np.float32(0.0)), self.array(np.float32(6.0)))
-        raise ValueError(f"the benchmark's ONNX writer has no activation {name}")
+        match name:
+            case "none":
+                return tensor
+            case "relu6":
+                return self.node("Clip", tensor, self.array(np.float32(0.0)), self.array(np.float32(6.0)))
+            case "hard_sigmoid":
+                return self.node("HardSigmoid", tensor, alpha=1 / 6, beta=0.5)
+            case "silu":
+                return self.node("Mul", tensor, self.node("Sigmoid", tensor))
+            case _:
+                return self.node(ACTIVATIONS[name], tensor)
+
+    def operand(self, value: Value) -> str:
+        """The tensor of `value`, which may be a constant of rank 4 or less."""
+        if value in self.arrays:
+            array = self.arrays[value]
+            return self.array(array.transpose(0, 3, 1, 2) if array.ndim == 4 else array)
+        return self.names[value]
 
 
 def normalize(op: Normalize, writer: Writer) -> str:
@@ -97,12 +113,36 @@ def batch_norm(op: BatchNorm, writer: Writer) -> str:
     return writer.node("BatchNormalization", writer.names[op.input], *statistics, epsilon=op.epsilon)
 
 
-def unary(op: Relu | Relu6, writer: Writer) -> str:
+def unary(op: UnaryOp, writer: Writer) -> str:
     return writer.activated(op.opcode, writer.names[op.input])
 
 
-def add(op: Add, writer: Writer) -> str:
-    return writer.activated(op.activation, writer.node("Add", writer.names[op.left], writer.names[op.right]))
+def elementwise(op: Elementwise, writer: Writer) -> str:
+    kind = "Add" if op.opcode == "add" else "Mul"
+    return writer.activated(op.activation, writer.node(kind, writer.operand(op.left), writer.operand(op.right)))
+
+
+def matmul(op: Matmul, writer: Writer) -> str:
+    right = writer.operand(op.right)
+    if op.transpose == "right":
+        right = writer.node("Transpose", right, perm=[0, 2, 1])
+    product = writer.node("MatMul", writer.operand(op.left), right)
+    return product if op.scale == 1.0 else writer.node("Mul", product, writer.array(np.float32(op.scale)))
+
+
+def softmax(op: Softmax, writer: Writer) -> str:
+    if op.type.rank == 4:
+        raise ValueError("the benchmark's ONNX writer has no softmax over the channels of a map")
+    return writer.node("Softmax", writer.names[op.input], axis=-1)
+
+
+def reshape(op: Reshape, writer: Writer) -> str:
+    """Maps are [N, C, H, W] inside: their elements are in our order only as [N, H, W, C]."""
+    x = writer.names[op.input]
+    if op.input.type.rank == 4:
+        x = writer.node("Transpose", x, perm=[0, 2, 3, 1])
+    x = writer.node("Reshape", x, writer.array(np.array(op.type.shape, np.int64)))
+    return writer.node("Transpose", x, perm=[0, 3, 1, 2]) if op.type.rank == 4 else x
 
 
 def global_avg_pool(op: GlobalAvgPool, writer: Writer) -> str:
@@ -121,16 +161,22 @@ WRITERS: dict[str, Callable[[Any, Writer], str]] = {
     "conv2d": convolution,
     "depthwise_conv2d": convolution,
     "batch_norm": batch_norm,
-    "relu": unary,
-    "relu6": unary,
-    "add": add,
+    **dict.fromkeys((*ACTIVATIONS, "relu6", "hard_sigmoid", "silu"), unary),
+    "add": elementwise,
+    "mul": elementwise,
+    "matmul": matmul,
+    "softmax": softmax,
+    "reshape": reshape,
     "global_avg_pool": global_avg_pool,
     "dense": dense,
 }
 
 
 def to_onnx(module: Module) -> bytes:
-    """`module` (one image input that is normalized, outputs of rank 2; V1 and V2) with its weights, for batch 1."""
+    """`module` with its weights, for batch 1.
+
+    It has one image input that is normalized, outputs of rank 2, and what the zoo's networks are made of between.
+    """
     writer = Writer(module)
     inputs = []
     for port in module.graph.inputs:
@@ -147,6 +193,6 @@ def to_onnx(module: Module) -> bytes:
         writer.nodes.append(helper.make_node("Identity", [writer.names[port.value]], [port.name]))
         outputs.append(helper.make_tensor_value_info(port.name, TensorProto.FLOAT, list(port.value.type.shape)))
     graph = helper.make_graph(writer.nodes, module.name, inputs, outputs, writer.initializers)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString())
