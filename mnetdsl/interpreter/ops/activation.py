@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mnetdsl.interpreter.frame import Array
-from mnetdsl.numerics.erf import normal_distribution
+from mnetdsl.numerics.gelu import gelu
 
 
 def relu(x: Array, out: Array) -> None:
@@ -44,12 +44,6 @@ def silu(x: Array, out: Array) -> None:
     gate = np.empty_like(x)
     sigmoid(x, gate)
     np.multiply(x, gate, out=out)
-
-
-def gelu(x: Array, out: Array) -> None:
-    """x times the normal distribution at x, both in float64: no cancellation for negative x."""
-    wide = x.astype(np.float64)
-    np.multiply(wide, normal_distribution(wide), out=out, casting="same_kind")
 
 
 def tanh(x: Array, out: Array) -> None:
