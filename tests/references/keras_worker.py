@@ -1,6 +1,7 @@
 """keras.applications in its own environment: builds a network, randomizes it, saves weights and logits.
 
-Request: reference, alpha, resolution, arguments, checkpoint, arrays. Answer: parameters.
+Request: reference, alpha, resolution, arguments, checkpoint, arrays. Answer: parameters, macs; nothing else is done
+where no checkpoint is asked for. Request: file, a TensorFlow Lite model. Answer: the same of it.
 """
 
 from __future__ import annotations
@@ -46,7 +47,38 @@ def randomize(model: Any, batch: Any, seed: int) -> None:
         layer.momentum = 0.99
 
 
+def count_macs(model: Any) -> int:
+    """Multiply-accumulates of one image in convolutions and dense layers."""
+    counted = 0
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.DepthwiseConv2D | keras.layers.Conv2D | keras.layers.Dense):
+            shape, results = layer.kernel.shape, int(np.prod(layer.output.shape[1:]))
+            depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+            counted += results * int(np.prod(shape[:2] if depthwise else shape[:-1]))
+    return counted
+
+
+def count_file(file: str) -> Answer:
+    """Parameters and multiply-accumulates of one image in convolutions and dense layers of a TensorFlow Lite model."""
+    import tensorflow
+
+    model = tensorflow.lite.Interpreter(file)
+    shapes = {tensor["index"]: tensor["shape"] for tensor in model.get_tensor_details()}
+    parameters = macs = 0
+    for op in model._get_ops_details():
+        if op["op_name"] not in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+            continue
+        filter_shape = shapes[op["inputs"][1]]  # depthwise [1, KH, KW, C], else [O, KH, KW, I] or [O, I]
+        depthwise = op["op_name"] == "DEPTHWISE_CONV_2D"
+        taps = filter_shape[1:3] if depthwise else filter_shape[1:]
+        macs += int(np.prod(shapes[op["outputs"][0]])) * int(np.prod(taps))
+        parameters += sum(int(np.prod(shapes[index])) for index in op["inputs"][1:])
+    return {"parameters": parameters, "macs": macs}
+
+
 def answer(request: dict[str, Any]) -> Answer:
+    if "file" in request:
+        return count_file(request["file"])
     resolution, arguments = request["resolution"], request["arguments"]
     keras.backend.clear_session()
     model = getattr(keras.applications, request["reference"])(
@@ -56,6 +88,12 @@ def answer(request: dict[str, Any]) -> Answer:
         classifier_activation=None,
         **arguments,
     )
+    counts = {
+        "parameters": sum(int(np.prod(weight.shape)) for weight in model.trainable_weights),
+        "macs": count_macs(model),
+    }
+    if "checkpoint" not in request:
+        return counts
     pixels = images(resolution, resolution)
     batch = pixels.astype(np.float32)
     if request["reference"] in PREPROCESSING:
@@ -69,7 +107,7 @@ def answer(request: dict[str, Any]) -> Answer:
     else:
         model.save(checkpoint)
     np.savez(request["arrays"], image=pixels, logits=model(batch, training=False).numpy())
-    return {"parameters": sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)}
+    return counts
 
 
 if __name__ == "__main__":

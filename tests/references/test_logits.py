@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from shutil import rmtree
-from typing import Any
 
 import numpy as np
 import pytest
@@ -64,7 +63,7 @@ def compare(case: Case, worker: Worker, parameters: dict[str, Value], folder: Pa
     )
     network = imported(checkpoint, case, parameters, folder)
     assert network.summary().parameters == reply["parameters"]
-    assert_macs(network, reply.get("macs"))
+    assert_macs(network, reply["macs"])
 
     saved = np.load(arrays)
     expected = saved["logits"]
@@ -93,7 +92,6 @@ def imported(checkpoint: Path, case: Case, parameters: dict[str, Value], folder:
     return mnetdsl.load(folder / "net.mnet", model="net").with_weights()
 
 
-def assert_macs(network: mnetdsl.Network, theirs: Any) -> None:
-    """`theirs` are those of convolutions and linear layers, None where the library cannot tell."""
-    if theirs is not None:
-        assert sum(layer.macs for layer in network.summary().layers if layer.op != "matmul") == theirs
+def assert_macs(network: mnetdsl.Network, theirs: int) -> None:
+    """`theirs` are those of convolutions and linear layers."""
+    assert sum(layer.macs for layer in network.summary().layers if layer.op != "matmul") == theirs

@@ -1,6 +1,7 @@
 """torchvision and timm in their own environment: build a network, randomize it, save weights and logits.
 
-Request: reference, resolution, arguments, checkpoint, arrays. Answer: parameters, macs.
+Request: reference, resolution, arguments, checkpoint, arrays. Answer: parameters, macs; nothing else is done where no
+checkpoint is asked for.
 """
 
 from __future__ import annotations
@@ -85,14 +86,18 @@ def answer(request: dict[str, Any]) -> Answer:
     batch = (torch.from_numpy(pixels).float() / 255 - torch.tensor(mean)) / torch.tensor(std)
     batch = batch.permute(0, 3, 1, 2).contiguous()
     with torch.no_grad():
+        parameters = sum(weight.numel() for weight in model.parameters())
+        counts = {"parameters": parameters, "macs": count_macs(model, batch)}
+        if "checkpoint" not in request:
+            return counts
         randomize(model, batch, seed=request["resolution"])
-        logits, macs = model(batch).numpy(), count_macs(model, batch)
+        logits = model(batch).numpy()
     if request["checkpoint"].endswith(".safetensors"):
         safetensors.torch.save_file(model.state_dict(), request["checkpoint"])
     else:
         torch.save(model.state_dict(), request["checkpoint"])
     np.savez(request["arrays"], image=pixels, logits=logits)
-    return {"parameters": sum(weight.numel() for weight in model.parameters()), "macs": macs}
+    return counts
 
 
 if __name__ == "__main__":
