@@ -12,8 +12,8 @@ from mnetdsl.ir.core import Module
 __all__ = ["TARGETS", "IreePackage", "emit", "generate", "read_package"]
 
 
-def emit(module: Module) -> str:
-    """The module as MLIR text, linalg on tensors, with its weights.
+def emit(module: Module, target: str | None = None) -> str:
+    """The module as MLIR text with its weights: as it is compiled for `target`, or with linalg alone.
 
     Raises `MnetError` where IREE's compiler is not installed or of another version, or weights are missing.
     """
@@ -21,5 +21,6 @@ def emit(module: Module) -> str:
 
     require_iree(COMPILER)
     from mnetdsl.backends.iree.emission import emit as emit_text
+    from mnetdsl.backends.iree.kernels.machine import isa_of
 
-    return emit_text(module)
+    return emit_text(module, isa=None if target is None else isa_of(TARGETS[target])).text

@@ -1,18 +1,23 @@
-"""IR to an MLIR module of linalg on tensors, with one function `main`: inputs in port order, then results.
+"""IR to an MLIR module of own kernels and linalg on tensors, with one function `main`.
 
-Results are the outputs in port order, then the observed layers. Weights are resources beside the text. Each operation
-carries its layer name and `.mnet` place as `loc("stem.conv"("net.mnet":12:7))`.
+It takes the inputs in port order and gives the outputs in theirs, then the observed layers. Weights are resources
+beside the text. Each operation carries its layer name and `.mnet` place as `loc("stem.conv"("net.mnet":12:7))`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
 from iree.compiler import ir as mlir
 from iree.compiler.dialects import func
 
+from mnetdsl.backends.iree.kernels.executables import Executables
+from mnetdsl.backends.iree.kernels.isa import Isa
+from mnetdsl.backends.iree.kernels.layers import Workshop
+from mnetdsl.backends.iree.kernels.roads import Road, take_road
 from mnetdsl.backends.iree.ops import EMITTERS
 from mnetdsl.backends.iree.scope import Scope
 from mnetdsl.backends.iree.tensors import tensor_type, unfused
@@ -25,17 +30,27 @@ from mnetdsl.ir.ops.constant import Constant
 FUNCTION = "main"
 
 
-def emit(module: Module, observe: Collection[str] = ()) -> str:
-    """The module as MLIR text with its weights. `observe` names layers whose results are returned as well.
+@dataclass(frozen=True)
+class Emitted:
+    """MLIR text with weights, and the road that each layer took, in the graph's order; none where all took linalg."""
+
+    text: str
+    roads: tuple[Road, ...]
+
+
+def emit(module: Module, observe: Collection[str] = (), isa: Isa | None = None) -> Emitted:
+    """The module as MLIR. `observe` names layers whose results are returned as well; `isa` is what own kernels are
+    made for, None for none of them.
 
     Raises `MnetError` where weights are missing (MN0720) or do not fit (MN0721), and `KeyError` for a layer that does
     not exist.
     """
     _require_weights(module)
     observed = observed_layers(module, observe)
+    roads: list[Road] = []
     with mlir.Context(), _location(Location(module.name)):
-        text: str = _build(module, observed).operation.get_asm(enable_debug_info=True)
-    return text
+        text: str = _build(module, observed, isa, roads).operation.get_asm(enable_debug_info=True)
+    return Emitted(text, tuple(roads))
 
 
 def observed_layers(module: Module, observe: Collection[str]) -> list[Op]:
@@ -47,7 +62,7 @@ def observed_layers(module: Module, observe: Collection[str]) -> list[Op]:
     return layers
 
 
-def _build(module: Module, observed: list[Op]) -> Any:
+def _build(module: Module, observed: list[Op], isa: Isa | None, roads: list[Road]) -> Any:
     built = mlir.Module.create()
     built.operation.attributes["sym_name"] = mlir.StringAttr.get(module.name)
     graph = module.graph
@@ -59,20 +74,33 @@ def _build(module: Module, observed: list[Op]) -> Any:
         function = func.FuncOp(FUNCTION, signature)
     block = function.add_entry_block([_port_location(port) for port in graph.inputs])
     shared = {value for op in graph.operations for value in op.operands}.intersection(results)
-    scope = Scope(built.body, module.resources)
+    scope = Scope(module.resources)
+    shop = None if isa is None else Workshop(scope, Executables(built.body), isa)
     for port, argument in zip(graph.inputs, block.arguments, strict=True):
         scope.bind(port.value, argument)
     with mlir.InsertionPoint(block):
         for op in graph.operations:
             with _location(op.location):
+                if shop is not None and op.opcode != "constant":
+                    roads.append(take_road(shop, op))
+                    if roads[-1].kernel is not None:
+                        continue
                 emitted = EMITTERS[op.opcode](scope, op)
                 if op.result in shared:
                     # Fused with its reader and stored by the same dispatch, IREE 3.13 computes it wrong on Vulkan.
                     emitted = unfused(emitted)
                 scope.bind(op.result, emitted)
         func.ReturnOp([scope.value(value) for value in results])
+    _drop_unread_constants(block)
     built.operation.verify()
     return built
+
+
+def _drop_unread_constants(block: Any) -> None:
+    """Weights that own kernels hold in another arrangement."""
+    for op in list(block.operations):
+        if op.operation.name == "arith.constant" and not list(op.result.uses):
+            op.operation.erase()
 
 
 def _location(location: Location) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mnetdsl.backends.iree.compiler import compile_mlir
 from mnetdsl.backends.iree.manifest import Manifest, PortInfo
@@ -15,15 +16,19 @@ from mnetdsl.diagnostics import MnetError, error
 from mnetdsl.files import read_bytes
 from mnetdsl.ir.core import Module
 
+if TYPE_CHECKING:
+    from mnetdsl.backends.iree.kernels.roads import Road
+
 MAX_MANIFEST = 1 << 20
 
 
 @dataclass(frozen=True)
 class IreePackage:
-    """A compiled module and how to call it."""
+    """A compiled module and how to call it. `roads` says how each layer runs, where it was compiled just now."""
 
     manifest: Manifest
     vmfb: bytes
+    roads: tuple[Road, ...] = ()
 
     @property
     def files(self) -> dict[str, bytes]:
@@ -40,11 +45,13 @@ def generate(module: Module, name: str, target: str, observe: Collection[str] = 
     """
     require_iree(COMPILER)
     from mnetdsl.backends.iree.emission import FUNCTION, emit, observed_layers
+    from mnetdsl.backends.iree.kernels.machine import isa_of
 
     flags = TARGETS[target]
     graph = module.graph
     layers = observed_layers(module, observe)
-    vmfb = compile_mlir(emit(module, observe), name, flags)
+    emitted = emit(module, observe, isa_of(flags))
+    vmfb = compile_mlir(emitted.text, name, flags)
     results = [PortInfo.of(port) for port in graph.outputs]
     results += [PortInfo(op.name, op.type.shape, op.type.element.value, {}) for op in layers]
     manifest = Manifest(
@@ -57,7 +64,7 @@ def generate(module: Module, name: str, target: str, observe: Collection[str] = 
         inputs=tuple(PortInfo.of(port) for port in graph.inputs),
         outputs=tuple(results),
     )
-    return IreePackage(manifest, vmfb)
+    return IreePackage(manifest, vmfb, emitted.roads)
 
 
 def read_package(path: Path) -> IreePackage:

@@ -7,33 +7,59 @@ from typing import Any, Protocol
 
 import numpy as np
 from iree.compiler import ir as mlir
+from iree.compiler.dialects import arith
 from numpy.typing import NDArray
 
+from mnetdsl.backends.iree.layout import Packed, pack, unpack
 from mnetdsl.backends.iree.tensors import MlirValue, tensor_type
 from mnetdsl.ir.core import Op, Value
+from mnetdsl.ir.ops.constant import Constant
 
 
 class Scope:
     """Values emitted so far and the arrays of the module.
 
-    `body` is where symbols beside the function go (executables of own kernels).
+    A value has up to two forms: a tensor of its IR type, and the flat one of own kernels (`layout`). Whichever is asked
+    for is made from the other, once.
     """
 
-    def __init__(self, body: Any, resources: Mapping[str, NDArray[np.generic]]) -> None:
-        self.body = body
+    def __init__(self, resources: Mapping[str, NDArray[np.generic]]) -> None:
         self._resources = resources
         self._values: dict[Value, MlirValue] = {}
+        self._packed: dict[Value, Packed] = {}
         self._attributes: dict[str, Any] = {}
 
     def bind(self, value: Value, emitted: MlirValue) -> None:
         self._values[value] = emitted
 
+    def bind_packed(self, value: Value, packed: Packed) -> None:
+        self._packed[value] = packed
+
     def value(self, value: Value) -> MlirValue:
-        """The emitted counterpart of an operand."""
+        """The emitted counterpart of an operand, a tensor of its type."""
+        if value not in self._values:
+            self._values[value] = unpack(self._packed[value], value.type.shape)
         return self._values[value]
 
     def optional(self, value: Value | None) -> MlirValue | None:
-        return None if value is None else self._values[value]
+        return None if value is None else self.value(value)
+
+    def packed(self, value: Value, pitch: int | None = None) -> Packed:
+        """The flat form of an operand; where `pitch` is None, under any pitch."""
+        found = self._packed.get(value)
+        if found is not None and pitch in (None, found.pitch):
+            return found
+        made = pack(self.value(value), pitch or value.type.shape[-1])
+        if found is None:
+            self._packed[value] = made
+        return made
+
+    def array(self, value: Value | None) -> NDArray[np.float32] | None:
+        """The float32 array of a constant operand; None for any other."""
+        producer = None if value is None else value.producer
+        if not isinstance(producer, Constant) or not producer.type.element.is_float:
+            return None
+        return np.asarray(self._resources[producer.resource], np.float32)
 
     def resource(self, name: str, value: Value) -> Any:
         """The attribute that holds array `name`; two constants on one array share its bytes."""
@@ -43,6 +69,12 @@ class Scope:
                 array, name, tensor_type(value.type), alignment=64
             )
         return self._attributes[name]
+
+    def prepared(self, name: str, array: NDArray[np.float32]) -> MlirValue:
+        """A constant made for a kernel, as a flat tensor; `name` is its resource's and belongs to it alone."""
+        flat = np.ascontiguousarray(array.reshape(-1))
+        type = mlir.RankedTensorType.get(flat.shape, mlir.F32Type.get())
+        return arith.constant(type, mlir.DenseResourceElementsAttr.get_from_buffer(flat, name, type, alignment=64))
 
 
 class LayerEmitter(Protocol):

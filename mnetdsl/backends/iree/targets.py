@@ -10,12 +10,14 @@ class IreeTarget:
     """`flags` go to iree-compile as they are; `driver` is the runtime's name of the device.
 
     `isolated` runs the module in a process of its own: a GPU driver that crashes takes only that one with it.
+    `own_kernels` lets layers run by kernels of ours, as far as the processor has a row in `kernels.isa`.
     """
 
     name: str
     flags: tuple[str, ...]
     driver: str
     isolated: bool = False
+    own_kernels: bool = False
 
 
 PORTABLE_VULKAN = (
@@ -44,6 +46,7 @@ TARGETS: dict[str, IreeTarget] = {
                 "--iree-opt-data-tiling",
             ),
             driver="local-sync",
+            own_kernels=True,
         ),
         # Level 1: levels 2 and 3 fuse the squeeze-and-excite product into code that computes wrong on lavapipe.
         IreeTarget(

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
 from mnetdsl.backends import iree
-from mnetdsl.backends.iree.emission import emit
+from mnetdsl.backends.iree import emission
 from mnetdsl.diagnostics import MnetError
 from mnetdsl.ir.core import Module
 from mnetdsl.ir.location import Location
 from mnetdsl.ir.ops.unary import Relu
 from tests.backends.iree.harness import all_operations, small_module
 from tests.graphs import GraphMaker
+
+
+def emit(module: Module, observe: Sequence[str] = ()) -> str:
+    """On linalg alone."""
+    return emission.emit(module, observe).text
 
 
 def without_weights(text: str) -> str:

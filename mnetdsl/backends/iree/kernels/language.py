@@ -1,0 +1,169 @@
+"""The vocabulary that own kernels are written in: indices, flat memory, vectors and loops.
+
+Everything builds MLIR at the current insertion point (`scf`, `memref`, `vector`, `arith`, `math`). Numbers known while
+building stay Python integers as long as possible, so that addresses carry them as displacements and loops of one round
+vanish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from iree.compiler import ir as mlir
+from iree.compiler.dialects import arith, math, memref, scf, vector
+
+MlirValue = Any
+
+
+@dataclass(frozen=True)
+class Index:
+    """An index known only at run time, plus a known distance from it."""
+
+    base: MlirValue
+    offset: int = 0
+
+    def __add__(self, other: int | Index) -> Index:
+        if isinstance(other, int):
+            return Index(self.base, self.offset + other)
+        return Index(arith.addi(self.base, other.base), self.offset + other.offset)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: int) -> Index:
+        return self + -other
+
+    def __mul__(self, factor: int) -> Index:
+        if factor == 1:
+            return self
+        return Index(arith.muli(self.base, _constant(factor)), self.offset * factor)
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, divisor: int) -> Index:
+        """The quotient of a value that is not negative."""
+        return Index(arith.divui(as_value(self), _constant(divisor)))
+
+    def __mod__(self, divisor: int) -> Index:
+        """The remainder of a value that is not negative."""
+        return Index(arith.remui(as_value(self), _constant(divisor)))
+
+
+Position = int | Index
+"""An index, known while building or not."""
+
+
+def as_value(at: Position) -> MlirValue:
+    if isinstance(at, int):
+        return _constant(at)
+    return arith.addi(at.base, _constant(at.offset)) if at.offset else at.base
+
+
+def least(left: Position, right: Position) -> Position:
+    if isinstance(left, int) and isinstance(right, int):
+        return min(left, right)
+    return Index(arith.minsi(as_value(left), as_value(right)))
+
+
+def greatest(left: Position, right: Position) -> Position:
+    if isinstance(left, int) and isinstance(right, int):
+        return max(left, right)
+    return Index(arith.maxsi(as_value(left), as_value(right)))
+
+
+def minus(left: int, right: Position) -> Position:
+    """left - right."""
+    if isinstance(right, int):
+        return left - right
+    return Index(arith.subi(_constant(left - right.offset), right.base))
+
+
+def _constant(value: int) -> MlirValue:
+    return arith.constant(mlir.IndexType.get(), value)
+
+
+@contextmanager
+def loop(low: Position, high: Position, step: int = 1) -> Iterator[Position]:
+    """The body once for each index from `low` to below `high`; nothing of a loop remains where it runs once."""
+    if isinstance(low, int) and isinstance(high, int) and low < high <= low + step:
+        yield low
+        return
+    op = scf.ForOp(as_value(low), as_value(high), _constant(step))
+    with mlir.InsertionPoint(op.body):
+        yield Index(op.induction_variable)
+        scf.YieldOp([])
+
+
+def accumulate(
+    low: Position,
+    high: Position,
+    initial: Sequence[MlirValue],
+    body: Callable[[Position, list[MlirValue]], list[MlirValue]],
+    step: int = 1,
+) -> list[MlirValue]:
+    """A loop that carries values in registers: `body` gets the index and the values so far, and returns the next."""
+    if isinstance(low, int) and isinstance(high, int) and low < high <= low + step:
+        return body(low, list(initial))
+    op = scf.ForOp(as_value(low), as_value(high), _constant(step), list(initial))
+    with mlir.InsertionPoint(op.body):
+        scf.YieldOp(body(Index(op.induction_variable), list(op.inner_iter_args)))
+    return list(op.results)
+
+
+def workgroup(dimension: int, count: int) -> Position:
+    """Which of `count` workgroups this is, along one dimension of the grid."""
+    from iree.compiler.dialects import hal
+
+    return 0 if count == 1 else Index(hal.interface_workgroup_id(dimension))
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A flat buffer of one element type; `at` counts elements."""
+
+    reference: MlirValue
+
+    @property
+    def element(self) -> Any:
+        return self.reference.type.element_type
+
+    def scalar(self, at: Position) -> MlirValue:
+        return memref.load(self.reference, [as_value(at)])
+
+    def vector(self, at: Position, lanes: int) -> MlirValue:
+        return vector.LoadOp(mlir.VectorType.get([lanes], self.element), self.reference, [as_value(at)]).result
+
+    def spread(self, at: Position, lanes: int) -> MlirValue:
+        """One element in all lanes."""
+        return spread(self.scalar(at), lanes)
+
+    def store(self, value: MlirValue, at: Position) -> None:
+        vector.StoreOp(value, self.reference, [as_value(at)])
+
+    def prefetch(self, at: Position) -> None:
+        """Asks for the cache line of an element that will be read soon; past the end does no harm."""
+        memref.prefetch(self.reference, [as_value(at)], False, 2, True)
+
+
+def spread(scalar: MlirValue, lanes: int) -> MlirValue:
+    return vector.BroadcastOp(mlir.VectorType.get([lanes], scalar.type), scalar).result
+
+
+def filled(value: float, type: Any) -> MlirValue:
+    """A float32 value, or a vector of `type` whose lanes all have it."""
+    number = mlir.FloatAttr.get(mlir.F32Type.get(), float(np.float32(value)))
+    if isinstance(type, mlir.VectorType):
+        return arith.constant(type, mlir.DenseElementsAttr.get_splat(type, number))
+    return arith.constant(type, number)
+
+
+def vector_type(lanes: int) -> Any:
+    return mlir.VectorType.get([lanes], mlir.F32Type.get())
+
+
+def multiply_add(left: MlirValue, right: MlirValue, sum: MlirValue) -> MlirValue:
+    """left * right + sum with one rounding, one instruction where the target has it."""
+    return math.fma(left, right, sum)

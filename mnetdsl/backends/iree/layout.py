@@ -1,0 +1,52 @@
+"""Values as own kernels hold them: flat, each pixel's channels padded to whole vectors.
+
+A map [1, H, W, C] is `tensor<H*W*pitch>`; pixel p's channel c stands at p*pitch + c, and what stands in the padding is
+finite but means nothing. The conversions to and from tensors of the IR's shape cost nothing where pitch equals C.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from iree.compiler import ir as mlir
+from iree.compiler.dialects import tensor
+
+from mnetdsl.backends.iree.tensors import MlirValue, collapsed, expanded, reshaped, scalar, shape_of
+from mnetdsl.ir.types import Shape
+
+
+@dataclass(frozen=True)
+class Packed:
+    """`value` is flat; `pitch` elements from pixel to pixel."""
+
+    value: MlirValue
+    pitch: int
+
+
+def pack(value: MlirValue, pitch: int) -> Packed:
+    """A tensor [1, …, C] under another pitch."""
+    *_, channels = shape_of(value)
+    pixels = prod(shape_of(value)) // channels
+    if pitch == channels:
+        return Packed(reshaped(value, (pixels * channels,)), pitch)
+    rows = reshaped(value, (pixels, channels))
+    type = mlir.RankedTensorType.get([pixels, pitch], value.type.element_type)
+    zero = scalar(0.0)
+    op = tensor.PadOp(type, rows, [], [], [0, 0], [0, pitch - channels])
+    index = mlir.IndexType.get()
+    with mlir.InsertionPoint(op.regions[0].blocks.append(index, index)):
+        tensor.YieldOp(zero)
+    return Packed(collapsed(op.result, [(0, 1)]), pitch)
+
+
+def unpack(packed: Packed, shape: Shape) -> MlirValue:
+    """The tensor of `shape`, [1, …, C], without what pads the channels."""
+    *_, channels = shape
+    pixels = prod(shape) // channels
+    if packed.pitch == channels:
+        return reshaped(packed.value, shape)
+    rows = expanded(packed.value, (pixels, packed.pitch), [(0, 1)])
+    type = mlir.RankedTensorType.get([pixels, channels], packed.value.type.element_type)
+    kept = tensor.ExtractSliceOp(type, rows, [], [], [], [0, 0], [pixels, channels], [1, 1]).result
+    return reshaped(kept, shape)
