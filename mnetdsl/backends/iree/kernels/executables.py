@@ -75,24 +75,29 @@ class Executables:
         return name if count == 0 else f"{name}_{count}"
 
 
+def _place(symbol: str) -> Any:
+    """A location with a line: without one, IREE 3.13 writes bytes that it never set into the module."""
+    return mlir.Location.name(symbol, mlir.Location.file(symbol, 1, 1))
+
+
 def _executable(body: Any, symbol: str, kernel: Kernel) -> None:
     index = mlir.IndexType.get()
-    with mlir.InsertionPoint.at_block_begin(body), mlir.Location.name(symbol):
+    with mlir.InsertionPoint.at_block_begin(body), _place(symbol):
         executable = stream.ExecutableOp(symbol, sym_visibility="private")
         block = executable.body.blocks.append()
-    with mlir.InsertionPoint(block), mlir.Location.name(symbol):
+    with mlir.InsertionPoint(block), _place(symbol):
         export = stream.ExecutableExportOp(symbol, symbol, sym_visibility="public")
         module = mlir.Operation.create("builtin.module", regions=1)
         stream.ExecutableEndOp()
-    with mlir.InsertionPoint(export.workgroup_count.blocks.append()), mlir.Location.name(symbol):
+    with mlir.InsertionPoint(export.workgroup_count.blocks.append()), _place(symbol):
         stream.ReturnOp([arith.constant(index, count) for count in (*kernel.grid, 1)])
     inner = module.regions[0].blocks.append()
     buffers = (*kernel.inputs, *kernel.outputs)
-    with mlir.InsertionPoint(inner), mlir.Location.name(symbol):
+    with mlir.InsertionPoint(inner), _place(symbol):
         binding = mlir.Type.parse("!stream.binding")
         function = func.FuncOp(symbol, mlir.FunctionType.get([binding] * len(buffers), []))
     entry = function.add_entry_block()
-    with mlir.InsertionPoint(entry), mlir.Location.name(symbol):
+    with mlir.InsertionPoint(entry), _place(symbol):
         start = arith.constant(index, 0)
         memories = [
             Memory(stream.binding_subspan(buffer.memory, argument, start, []))
