@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mnetdsl.diagnostics import Diagnostic, MnetError, error
 from mnetdsl.interpreter.frame import Array, Frame
 from mnetdsl.interpreter.ops import EVALUATIONS
-from mnetdsl.interpreter.ops.constant import describe, missing_weights
+from mnetdsl.interpreter.ops.constant import constant, describe, missing_weights
 from mnetdsl.ir.core import Module, Op, Port, Value
 from mnetdsl.ir.ops.constant import Constant
 
@@ -42,23 +42,28 @@ def run(module: Module, inputs: Mapping[str, NDArray[AnyNumber]], observe: Obser
     """
     graph = module.graph
     batch = check_inputs(module, inputs)
-    missing = [op for op in graph.operations if isinstance(op, Constant) and op.resource not in module.resources]
+    constants = [op for op in graph.operations if isinstance(op, Constant)]
+    missing = [op for op in constants if op.resource not in module.resources]
     if missing:
         raise missing_weights(missing)
     values: dict[Value, Array] = {port.value: np.ascontiguousarray(inputs[port.name]) for port in graph.inputs}
     frame = Frame(values, module.resources)
-    reads = Counter(value for op in graph.operations for value in op.operands)
-    reads.update(port.value for port in graph.outputs)
+    values.update((op.result, constant(op, frame)) for op in constants)
+    steps = [(op, op.operands) for op in graph.operations if not isinstance(op, Constant)]
+    unread = Counter(port.value for port in graph.outputs)
+    for _, operands in steps:
+        unread.update(operands)
     with np.errstate(all="ignore"):
-        for op in graph.operations:
+        for op, operands in steps:
             result = EVALUATIONS[op.opcode](op, frame)
-            if observe is not None and not isinstance(op, Constant):
+            if observe is not None:
                 observe(op, result)
-            values[op.result] = result
-            reads.subtract(op.operands)
-            for value in (*op.operands, op.result):
-                if reads[value] == 0:
-                    values.pop(value, None)
+            if unread[op.result]:
+                values[op.result] = result
+            for value in operands:
+                unread[value] -= 1
+                if not unread[value]:
+                    del values[value]
     # An output that depends on no input has batch 1.
     return {
         port.name: np.broadcast_to(values[port.value], (batch, *port.value.type.shape[1:])) for port in graph.outputs

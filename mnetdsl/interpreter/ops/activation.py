@@ -18,18 +18,18 @@ def relu(x: Array, out: Array) -> None:
 
 
 def relu6(x: Array, out: Array) -> None:
-    np.clip(x, 0.0, 6.0, out=out)
+    x.clip(0.0, 6.0, out=out)
 
 
 def hard_sigmoid(x: Array, out: Array) -> None:
     np.add(x, 3.0, out=out)
-    np.clip(out, 0.0, 6.0, out=out)
+    out.clip(0.0, 6.0, out=out)
     np.divide(out, 6.0, out=out)
 
 
 def hard_swish(x: Array, out: Array) -> None:
     gate = np.add(x, 3.0)
-    np.clip(gate, 0.0, 6.0, out=gate)
+    gate.clip(0.0, 6.0, out=gate)
     np.multiply(x, gate, out=out)
     np.divide(out, 6.0, out=out)
 

@@ -30,12 +30,14 @@ def repeated(channels: Array, width: int) -> Array:
     NumPy adds and multiplies a few long rows faster than many short runs of channels.
     """
     *others, count = channels.shape
-    return np.broadcast_to(channels[..., None, :], (*others, width, count)).reshape(*others, width * count)
+    result = np.empty((*others, width, count), channels.dtype)
+    result[:] = channels[..., None, :]
+    return result.reshape(*others, width * count)
 
 
 def aligned_empty(*shape: int) -> Array:
     """A float32 array of undefined content that starts on a cache line."""
     size = prod(shape) * 4
     memory = np.empty(size + ALIGNMENT, np.uint8)
-    start = -memory.ctypes.data % ALIGNMENT
+    start = -memory.__array_interface__["data"][0] % ALIGNMENT
     return memory[start : start + size].view(np.float32).reshape(shape)

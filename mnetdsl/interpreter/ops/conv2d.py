@@ -13,7 +13,7 @@ from mnetdsl.interpreter.ops.window import Windows
 from mnetdsl.ir.ops.conv2d import Conv2d
 
 BAND_ELEMENTS = 64 * 1024
-"""Of a band's result (256 KiB), and of its column matrix."""
+"""Of a band's result (256 KiB), and of its column matrix; at least the filter's, which each band reads anew."""
 
 Finish = Callable[[int, int], None]
 
@@ -57,7 +57,8 @@ def _pointwise(x: Array, filter: Array, output: Array, finish: Finish) -> None:
     matrix = filter[0, 0]
     source = x.reshape(batch * height, width, -1)
     target = output.reshape(batch * height, width, channels)
-    for start, stop in bands(batch * height, band_height(batch * height, width * channels, BAND_ELEMENTS)):
+    band_elements = max(BAND_ELEMENTS, matrix.size)
+    for start, stop in bands(batch * height, band_height(batch * height, width * channels, band_elements)):
         pixels = (stop - start) * width
         np.matmul(source[start:stop].reshape(pixels, -1), matrix, out=target[start:stop].reshape(pixels, channels))
         finish(start, stop)
@@ -69,14 +70,13 @@ def _gathered(op: Conv2d, x: Array, filter: Array, output: Array, finish: Finish
     _, height, width, _ = output.shape
     taps = kernel_height * kernel_width * inputs
     matrix = filter.reshape(taps, channels)
-    step = band_height(height, width * max(taps, channels), BAND_ELEMENTS)
+    step = band_height(height, width * max(taps, channels), max(BAND_ELEMENTS, matrix.size))
     windows = Windows(x.shape[1:], (kernel_height, kernel_width), op.strides, op.dilations, op.padding, step)
     scratch = aligned_empty(step * width * taps)
     for index, image in enumerate(x):
         for start, stop in bands(height, step):
-            view = windows.of(image, start, stop, width, inputs)
             pixels = (stop - start) * width
             columns = scratch[: pixels * taps].reshape(pixels, taps)
-            columns.reshape(view.shape)[:] = view
+            windows.gather(image, start, stop, width, columns)
             np.matmul(columns, matrix, out=output[index, start:stop].reshape(pixels, channels))
             finish(index * height + start, index * height + stop)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 
 from mnetdsl.interpreter.frame import Array, Frame
@@ -13,35 +16,93 @@ from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
 BAND_ELEMENTS = 64 * 1024
 """Of a band's result: 256 KiB, which with the rows read stays in a level 2 cache."""
 
-LONG_RUN = 256
-"""Channels from which NumPy's inner loop, which runs over contiguous elements, is long enough as it is."""
+RUN = 1024
+"""Elements that NumPy's inner loop goes over best: enough to forget the call, few enough for a level 1 cache."""
+
+FEW_CHANNELS = 64
+"""Up to which a stride in width is worth splitting the map: more channels are long enough runs as they are."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Taps that read the same columns of the map, `pixels` neighbouring results at once."""
+
+    columns: slice
+    windows: Windows
+    filters: Array
+    """[KH, taps, pixels * C]."""
+    pixels: int
+
+    def sum(self, image: Array, start: int, stop: int, result: Array) -> None:
+        """Writes result rows `start` to `stop` to `result`, [stop - start, OW * C]."""
+        run = self.filters.shape[-1]
+        rows = result.reshape(stop - start, -1, run)
+        view = self.windows.of(image[:, self.columns], start, stop, rows.shape[1], self.pixels)
+        np.einsum("hwklc,klc->hwc", view, self.filters, out=rows)
 
 
 def depthwise_conv2d(op: DepthwiseConv2d, frame: Frame) -> Array:
     """Sums the taps in one pass over each band (einsum multiplies and adds without a temporary)."""
     x = frame[op.input]
-    kernel_height, kernel_width, _, multiplier = op.filter.type.shape
+    multiplier = op.filter.type.shape[3]
     if multiplier > 1:
         x = np.repeat(x, multiplier, axis=3)
     _, height, width, channels = op.type.shape
     output = aligned_empty(x.shape[0], height, width, channels)
     bias = None if op.bias is None else repeated(frame[op.bias], width)
-    filters = frame[op.filter].reshape(kernel_height, kernel_width, channels)
     step = band_height(height, width * channels, BAND_ELEMENTS)
-    windows = Windows(x.shape[1:], (kernel_height, kernel_width), op.strides, op.dilations, op.padding, step)
-    if op.strides[1] == 1 and channels < LONG_RUN:
-        # Neighbouring pixels read neighbouring pixels: a whole row of results is one run of width * channels.
-        pixels, run = 1, width * channels
-        filters = repeated(filters, width)
-    else:
-        pixels, run = width, channels
-    for image, result in zip(x, output, strict=True):
+    first, *others = _parts(op, frame, x.shape[2], step)
+    scratch = aligned_empty(step if others else 0, width * channels)
+    for image, result in zip(x, output.reshape(-1, height, width * channels), strict=True):
         for start, stop in bands(height, step):
-            view = windows.of(image, start, stop, pixels, run)
-            rows = result[start:stop].reshape(stop - start, pixels, run)
-            np.einsum("hwklc,klc->hwc", view, filters, out=rows)
-            block = rows.reshape(stop - start, width * channels)
+            block = result[start:stop]
+            first.sum(image, start, stop, block)
+            for part in others:
+                part.sum(image, start, stop, scratch[: stop - start])
+                np.add(block, scratch[: stop - start], out=block)
             if bias is not None:
                 np.add(block, bias, out=block)
             activate(op.activation, block)
     return output
+
+
+def _parts(op: DepthwiseConv2d, frame: Frame, columns: int, step: int) -> Iterator[Part]:
+    """One part, or with a stride one for each of the columns that a stride passes over.
+
+    Taps l and l + stride read the same columns, one result apart, so that among these columns the stride is 1 and
+    neighbouring results read neighbouring pixels.
+    """
+    kernel_height, kernel_width, _, _ = op.filter.type.shape
+    _, _, width, channels = op.type.shape
+    _, rows, _, _ = op.input.type.shape
+    filters = frame[op.filter].reshape(kernel_height, kernel_width, channels)
+    stride, dilation = op.strides[1], op.dilations[1]
+    top, bottom, left, _ = op.padding
+    if stride > 1 and (dilation > 1 or channels > FEW_CHANNELS):
+        windows = Windows(
+            (rows, columns, channels), (kernel_height, kernel_width), op.strides, op.dilations, op.padding, step
+        )
+        yield Part(slice(None), windows, filters, 1)
+        return
+    pixels = _pixels(width, channels)
+    for phase in range(min(stride, kernel_width)):
+        taps = repeated(filters[:, phase::stride], pixels)
+        first = (phase - left) % stride
+        inside = len(range(first, columns, stride))
+        before = (left - phase + first) // stride
+        after = max(0, width + (taps.shape[1] - 1) * dilation - before - inside)
+        windows = Windows(
+            (rows, inside, channels),
+            (kernel_height, taps.shape[1]),
+            (op.strides[0], 1),
+            op.dilations,
+            (top, bottom, before, after),
+            step,
+        )
+        yield Part(slice(first, None, stride), windows, taps, pixels)
+
+
+def _pixels(width: int, channels: int) -> int:
+    """How many of `width` neighbouring pixels make a run: a divisor, for a length as near to `RUN` as there is."""
+    divisors = (count for count in range(1, width + 1) if width % count == 0)
+    return min(divisors, key=lambda count: max(count * channels / RUN, RUN / (count * channels)))

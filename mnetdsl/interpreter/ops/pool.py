@@ -39,8 +39,12 @@ def max_pool(op: MaxPool, frame: Frame) -> Array:
 
 def global_avg_pool(op: GlobalAvgPool, frame: Frame) -> Array:
     """Mean in float64, rounded to float32."""
-    mean: Array = frame[op.input].mean(axis=(1, 2), dtype=np.float64)
-    return mean.astype(np.float32)
+    batch, height, width, channels = frame[op.input].shape
+    pixels = frame[op.input].reshape(batch, height * width, channels).astype(np.float64)
+    # A product of matrices sums the columns several times as fast as a reduction.
+    total: Array = np.matmul(np.ones((1, height * width)), pixels)[:, 0]
+    mean: Array = (total / (height * width)).astype(np.float32)
+    return mean
 
 
 def _taps(op: Pool) -> Iterator[tuple[Region, Region]]:

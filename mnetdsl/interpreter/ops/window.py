@@ -9,6 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from mnetdsl.interpreter.frame import Array
+from mnetdsl.interpreter.ops.bands import aligned_empty
 
 
 class Windows:
@@ -32,19 +33,50 @@ class Windows:
         self.strides = strides
         self.dilations = dilations
         self.top, _, left, right = padding
-        padded = np.zeros((self._rows_read(band_rows), left + width + right, channels), np.float32)
-        self.padded = padded
-        self.inside = padded[:, left : left + width]
+        self.padded = aligned_empty(self._rows_read(band_rows), left + width + right, channels)
+        self.padded[:, :left] = 0.0
+        self.padded[:, left + width :] = 0.0
+        self.inside = self.padded[:, left : left + width]
 
     def _rows_read(self, rows: int) -> int:
         return (rows - 1) * self.strides[0] + (self.kernel[0] - 1) * self.dilations[0] + 1
 
-    def of(self, image: Array, start: int, stop: int, columns: int, run: int) -> Array:
-        """[stop - start, columns, KH, KW, run]: what result pixel (row, column) multiplies, zeros in the padding.
+    def of(self, image: Array, start: int, stop: int, columns: int, pixels: int = 1) -> Array:
+        """[stop - start, columns, KH, KW, pixels * C]: what result pixels multiply, zeros in the padding.
 
-        `run` counts contiguous elements: C for one pixel; a whole row of results, OW * C, where the stride is 1 and
-        `columns` is therefore 1. Valid until the next call.
+        A column is `pixels` neighbours at once, more than one where the stride is 1. Valid until the next call.
         """
+        self._read(image, start, stop)
+        row, column, element = self.padded.strides
+        return as_strided(
+            self.padded,
+            (stop - start, columns, *self.kernel, pixels * self.padded.shape[2]),
+            (
+                row * self.strides[0],
+                column * self.strides[1] * pixels,
+                row * self.dilations[0],
+                column * self.dilations[1],
+                element,
+            ),
+            writeable=False,
+        )
+
+    def gather(self, image: Array, start: int, stop: int, columns: int, matrix: Array) -> None:
+        """Writes to `matrix`, contiguous [(stop - start) * columns, KH * KW * C], the pixels of each window."""
+        channels = self.padded.shape[2]
+        if self.dilations[1] != 1:
+            matrix.reshape(stop - start, columns, *self.kernel, channels)[:] = self.of(image, start, stop, columns)
+            return
+        self._read(image, start, stop)
+        row, column, _ = self.padded.strides
+        # A row of the kernel is contiguous: NumPy copies it faster as one item than as a run of items.
+        line = np.dtype((np.void, self.kernel[1] * column))
+        shape = (stop - start, columns, self.kernel[0])
+        strides = (row * self.strides[0], column * self.strides[1], row * self.dilations[0])
+        matrix.view(line).reshape(shape)[:] = np.ndarray(shape, line, self.padded, 0, strides)
+
+    def _read(self, image: Array, start: int, stop: int) -> None:
+        """Copies the rows that result rows `start` to `stop` need."""
         first = start * self.strides[0] - self.top
         count = self._rows_read(stop - start)
         above = min(max(-first, 0), count)
@@ -52,19 +84,6 @@ class Windows:
         self.padded[:above] = 0.0
         self.inside[above:below] = image[first + above : first + below]
         self.padded[below:count] = 0.0
-        row, column, element = self.padded.strides
-        return as_strided(
-            self.padded,
-            (stop - start, columns, *self.kernel, run),
-            (
-                row * self.strides[0],
-                column * self.strides[1],
-                row * self.dilations[0],
-                column * self.dilations[1],
-                element,
-            ),
-            writeable=False,
-        )
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from mnetdsl.interpreter.ops.depthwise_conv2d import LONG_RUN
+from mnetdsl.interpreter.ops.depthwise_conv2d import FEW_CHANNELS
 from mnetdsl.ir.ops.window import same_padding, window_output
 from tests.interpreter.evaluation import assert_rounded, correlate_depthwise, evaluate, floats
 
@@ -37,9 +37,11 @@ def test_same_padding(size: int, stride: int, kernel: int) -> None:
     check(floats(2, size, size, 3), floats(kernel, kernel, 3, 1), strides=(stride, stride), padding=padding)
 
 
-@pytest.mark.parametrize("strides", [(1, 1), (2, 2)])
-def test_many_channels(strides: Any) -> None:
-    check(floats(1, 5, 6, LONG_RUN), floats(3, 3, LONG_RUN, 1), floats(LONG_RUN), strides=strides, padding=(1, 1, 1, 1))
+@pytest.mark.parametrize("channels", [16, FEW_CHANNELS, FEW_CHANNELS + 1, 300, 1100])
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2), (1, 3)])
+def test_runs_of_several_pixels_and_of_one(channels: int, strides: Any) -> None:
+    x, filter, bias = floats(1, 5, 12, channels), floats(3, 3, channels, 1), floats(channels)
+    check(x, filter, bias, strides=strides, padding=(1, 1, 1, 1))
 
 
 @pytest.mark.parametrize("strides", [(1, 1), (2, 2)])
