@@ -176,6 +176,7 @@ CODES: dict[str, str] = {
     "MN1510": "tensors that the network has no place for",
     "MN1511": "h5py is not installed",
     "MN1512": "a checkpoint without classifier",
+    "MN1513": "a checkpoint of another width",
     # MN16xx: evaluation
     "MN1601": "a label file without the column",
     "MN1602": "a class that the network does not have",

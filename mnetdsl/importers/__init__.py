@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mnetdsl.importers.checkpoint import Checkpoint, read_checkpoint
 from mnetdsl.importers.layouts import Conversion
 from mnetdsl.importers.network_text import literal, network_text
-from mnetdsl.importers.problems import require_fit
+from mnetdsl.importers.problems import refuse_other_width, require_fit
 from mnetdsl.importers.recognize import Candidate, recognize, zoo_instance
 from mnetdsl.sema.values import Symbol, Value
 from mnetdsl.weights import safetensors
@@ -74,6 +74,8 @@ def import_checkpoint(
     given = dict(parameters or {})
     checkpoint = read_checkpoint(path, key)
     best = recognize(checkpoint, {"alpha": given["alpha"]} if "alpha" in given else {})
+    if "alpha" in given and (best is None or not best.complete):
+        refuse_other_width(checkpoint, given["alpha"], recognize(checkpoint, {}))
     candidate = require_fit(checkpoint, best, ignore_surplus=ignore_surplus)
     facts, arguments = _findings(checkpoint, candidate, given)
     arrays = _arrays(checkpoint, candidate, arguments)

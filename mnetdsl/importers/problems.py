@@ -18,13 +18,18 @@ _TELLTALES: tuple[tuple[str, str], ...] = (
         r"box_?predictor|class_?predictor|(^|\.)rpn\.|anchor|(^|\.)bbox|regression_head|classification_head|fpn",
         "detector",
     ),
-    (r"(^|\.)aspp|low_classifier|high_classifier|(^|\.)cbr\.|image_pooling|segmentation", "segmentation network"),
+    (
+        r"(^|\.)aspp|classifier\.0\.convs\.|aux_classifier|low_classifier|high_classifier|(^|\.)cbr\.|image_pooling|segmentation",
+        "segmentation network",
+    ),
+    (r"denseblock|dense_block|^pool[2-4]_bn", "DenseNet"),
     (r"^layer[1-4]\.0\.(conv|bn)1|resnet|res2a|conv2_block1", "ResNet"),
     (r"^(blocks|encoder\.layers?)\..*(attn\.qkv|self_attention)|patch_embed|class_token", "vision transformer"),
-    (r"^stages\.\d+\.blocks\..*(dwconv|conv_dw)\.|block1a_", "ConvNeXt or EfficientNet"),
-    (r"denseblock|dense_block", "DenseNet"),
+    (r"^stages\.\d+\.blocks\..*(dwconv|conv_dw)\.|^features\.\d+\.\d+\.layer_scale", "ConvNeXt"),
+    (r"block1a_|^features\.\d+\.\d+\.block\.", "EfficientNet"),
     (r"^model\.\d+\.(cv1|conv)\.|^\d+\.cv1\.|darknet", "YOLO"),
-    (r"^block[1-5]_conv[1-4]|^features\.(0|2|5)\.weight$", "VGG"),
+    (r"^features\.\d+\.squeeze\.", "SqueezeNet"),
+    (r"^block[1-5]_conv[1-4]|^features\.\d+\.weight$", "VGG or AlexNet"),
 )
 """Names -> what a checkpoint with such names is."""
 _HEADS = ("detector", "segmentation network")
@@ -49,6 +54,20 @@ def require_fit(checkpoint: Checkpoint, best: Candidate | None, *, ignore_surplu
     if best.surplus and not ignore_surplus:
         raise MnetError(_surplus(checkpoint, best))
     return best
+
+
+def refuse_other_width(checkpoint: Checkpoint, given: object, found: Candidate | None) -> None:
+    """Raises MN1513 where the checkpoint would fit but for the `given` width; `found` is what it is without that."""
+    if found is None or not found.complete:
+        return
+    raise MnetError(
+        error(
+            "MN1513",
+            f"the checkpoint is {described(found)}, not at the alpha of {given} that was given",
+            location=checkpoint.path,
+            help="leave alpha out: the width is found from the channels of the layers",
+        )
+    )
 
 
 def described(candidate: Candidate) -> str:
@@ -79,7 +98,7 @@ def _unknown(checkpoint: Checkpoint, best: Candidate | None, kind: str) -> Diagn
     names = list(checkpoint.entries)
     notes = [f"it has {len(names)} tensors: {', '.join(names[:4])}, …"]
     if kind:
-        notes.insert(0, f"its names are those of a {kind}")
+        notes.insert(0, f"its names are those of {'an' if kind[0] in 'AEIO' else 'a'} {kind}")
     if best is not None:
         fitting = f"{len(best.conversions)} of {len(best.expected)} tensors fit"
         notes.append(f"nearest is {described(best)}: {fitting}")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
 
 from mnetdsl import resources
 from mnetdsl.importers.checkpoint import Checkpoint
@@ -24,6 +26,8 @@ _NAMES_IN_COMMON = 0.4
 """Below this share of our names in the file it is no candidate."""
 _CANDIDATES = 6
 _MAX_CLASSES = 100_000
+_BLOCK_ENDS = ("project.norm.weight", "pointwise.norm.weight")
+"""Their channels are a multiple of the width; those inside a block are a multiple of these."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,11 @@ class Candidate:
         """Our names of tensors that are there with other sizes, in the order of the network."""
         missing = set(self.missing)
         return [name for name in self.expected if name not in missing and name not in self.conversions]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every tensor of ours is there with its sizes; there may be surplus ones."""
+        return not self.missing and not self.misshapen
 
     @property
     def surplus(self) -> list[str]:
@@ -102,7 +111,7 @@ def recognize(checkpoint: Checkpoint, parameters: Mapping[str, Value]) -> Candid
             candidate = lay_beside(checkpoint, dialect, {**parameters, "alpha": alpha})
             if best is None or candidate.share > best.share:
                 best = candidate
-        if best is not None and not best.misshapen and not best.missing and not best.surplus:
+        if best is not None and best.complete and not best.surplus:
             break
     return best
 
@@ -206,22 +215,28 @@ def _alphas(
     dialect: Dialect,
     parameters: Mapping[str, Value],
 ) -> list[float]:
-    """Widths at which the deepest blocks have the channels of the file, the usual ones first."""
+    """At most three widths at which most blocks have as many channels as in the file, the usual ones first."""
     given = parameters.get("alpha")
     if isinstance(given, int | float):
         return [float(given)]
-    wide = [name for name in expected if name.startswith("body.") and name.endswith("norm.weight")]
-    for name in reversed(wide):
+    channels: Counter[tuple[int, int]] = Counter()
+    for name, item in expected.items():
         entry = checkpoint.entries.get(theirs.get(name, ""))
-        if entry is None or len(entry.shape) != 1 or not entry.shape[0]:
-            continue
-        ours, found = expected[name].type.shape[0], entry.shape[0]
-        fitting = [alpha for alpha in ALPHAS if _round8(ours * alpha) == found]
-        # At several widths the same channels: more layers decide.
-        fitting.sort(key=lambda alpha: abs(ours * alpha - found))
-        ratio = min(max(round(found / ours, 4), 0.05), 4.0)
-        return fitting[:3] or [ratio, min(ALPHAS, key=lambda alpha: abs(alpha - ratio))]
-    return [1.0]
+        if name.endswith(_BLOCK_ENDS) and entry is not None and len(entry.shape) == 1:
+            channels[item.type.shape[0], entry.shape[0]] += 1
+    if not channels:
+        return [1.0]
+    # Where a block has `found` channels for our `ours`, the width is between (found - 4) / ours and (found + 4) / ours.
+    between = {ceil(value / ours * 1e4) / 1e4 for ours, found in channels for value in (found - 4, found)}
+    tried = [*ALPHAS, *sorted(alpha for alpha in between - set(ALPHAS) if 0.05 <= alpha <= 4.0)]
+
+    def fitting(alpha: float) -> int:
+        return sum(count for (ours, found), count in channels.items() if _round8(ours * alpha) == found)
+
+    def distance(alpha: float) -> float:
+        return sum(count * abs(ours * alpha - found) / ours for (ours, found), count in channels.items())
+
+    return sorted(tried, key=lambda alpha: (-fitting(alpha), alpha not in ALPHAS, distance(alpha)))[:3]
 
 
 def _round8(value: float) -> int:

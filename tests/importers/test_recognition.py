@@ -212,13 +212,45 @@ def test_a_detector_says_so(write: Write) -> None:
     assert "detector" in problem.message
 
 
-def test_another_architecture_says_which(write: Write) -> None:
-    resnet = {
-        f"layer{stage}.{block}.conv1.weight": np.zeros((8, 8, 3, 3), np.float32) for stage in (1, 2) for block in (0, 1)
-    }
-    problem = refused(write(resnet))
+@pytest.mark.parametrize(
+    ("names", "kind"),
+    [
+        (("layer1.0.conv1.weight", "layer2.1.conv1.weight"), "a ResNet"),
+        (("features.denseblock1.denselayer1.norm1.weight",), "a DenseNet"),
+        (("features.0.weight", "features.3.weight", "classifier.6.weight"), "a VGG or AlexNet"),
+        (("features.0.weight", "features.3.squeeze.weight"), "a SqueezeNet"),
+        (("features.0.0.weight", "features.1.0.block.0.0.weight"), "an EfficientNet"),
+        (("features.0.0.weight", "features.1.0.layer_scale"), "a ConvNeXt"),
+        (("patch_embed.proj.weight", "blocks.0.attn.qkv.weight"), "a vision transformer"),
+    ],
+)
+def test_another_architecture_says_which(write: Write, names: tuple[str, ...], kind: str) -> None:
+    problem = refused(write({name: np.zeros((8, 8, 3, 3), np.float32) for name in names}))
     assert problem.code == "MN1507"
-    assert any("ResNet" in note for note in problem.notes)
+    assert f"its names are those of {kind}" in problem.notes
+
+
+def test_a_segmentation_network_says_so(write: Write) -> None:
+    backbone = {f"backbone.{name}": array for name, array in torchvision_v2().items()}
+    problem = refused(write({**backbone, "classifier.0.convs.0.0.weight": np.zeros((8, 8, 1, 1), np.float32)}))
+    assert problem.code == "MN1508"
+    assert "segmentation network" in problem.message
+
+
+def test_another_width_than_the_given_one_says_which_it_has(write: Write) -> None:
+    with pytest.raises(MnetError) as caught:
+        import_checkpoint(write(torchvision_v2(0.75)), parameters={"alpha": 1.0})
+    (problem,) = caught.value.diagnostics
+    assert problem.code == "MN1513"
+    assert "mobilenet_v2 at alpha 0.75, with the names of torchvision, not at the alpha of 1.0" in problem.message
+
+
+@pytest.mark.parametrize("alpha", [0.77, 0.43, 1.65])
+def test_a_width_that_nobody_else_has_is_found(write: Write, alpha: float) -> None:
+    network = mnetdsl.load("mobilenet_v2", alpha=alpha, classes=7)
+    imported = import_checkpoint(write(torchvision_v2(alpha)))
+    found = mnetdsl.load("mobilenet_v2", alpha=imported.parameters["alpha"], classes=7)
+    assert found.summary().parameters == network.summary().parameters
 
 
 def test_values_that_are_not_finite_name_the_tensor(write: Write) -> None:
