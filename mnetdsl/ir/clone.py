@@ -27,4 +27,4 @@ def clone_op(op: Op, values: dict[Value, Value]) -> Op:
         definition.name: [values[value] for value in op.operand_group(definition.name)]
         for definition in op.operand_defs
     }
-    return type(op)(operands, op.attributes, op.location)
+    return type(op)(operands, op.attributes, op.location, op.storage)

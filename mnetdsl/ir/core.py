@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from mnetdsl.ir.declare import AttributeDef, AttributeValue, OperandBase
 from mnetdsl.ir.derivation import Derivation
 from mnetdsl.ir.location import UNKNOWN, Location
-from mnetdsl.ir.types import TensorType
+from mnetdsl.ir.types import Storage, TensorType
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,18 +57,22 @@ class Op:
         operands: Mapping[str, OperandArgument],
         attributes: Mapping[str, AttributeValue] | None = None,
         location: Location = UNKNOWN,
+        storage: Storage | None = None,
     ) -> None:
         """Builds the operation and infers its result type.
 
+        `storage` says how the result is stored where that does not follow from the operands: a quantized tensor has
+        numbers of its own (docs/decisions/0007-quantized-graphs.md).
         Raises `ShapeError` where the operand types do not fit, and `ValueError` for a malformed call, which no
         user can cause.
         """
         self.location = location
+        self.storage = storage
         self._groups: dict[str, tuple[Value, ...]] = {}
         self.attributes: dict[str, AttributeValue] = {}
         self._set_operands(operands)
         self._set_attributes(attributes or {})
-        self.result = Value(self.infer(), self)
+        self.result = Value(self.typed(), self)
         for value in self.operands:
             value.users.append(self)
 
@@ -125,6 +129,10 @@ class Op:
     def infer(self) -> TensorType:
         """The result type from operands and attributes; raises `ShapeError` where they do not fit."""
         raise NotImplementedError
+
+    def typed(self) -> TensorType:
+        """The inferred type as it is stored."""
+        return self.infer().stored_as(self.storage)
 
     def replace_operand(self, old: Value, new: Value) -> None:
         """For the rewriter: reads `new` wherever it read `old`."""

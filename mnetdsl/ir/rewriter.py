@@ -8,6 +8,7 @@ from typing import TypeVar
 from mnetdsl.ir.core import Graph, Op, OperandArgument, Value
 from mnetdsl.ir.declare import AttributeValue
 from mnetdsl.ir.location import Location
+from mnetdsl.ir.types import Storage
 
 AnyOp = TypeVar("AnyOp", bound=Op)
 
@@ -32,13 +33,14 @@ class Rewriter:
         operands: Mapping[str, OperandArgument],
         attributes: Mapping[str, AttributeValue] | None = None,
         location: Location | None = None,
+        storage: Storage | None = None,
     ) -> AnyOp:
         """A new operation in front of `anchor`, at the anchor's location where none is given.
 
         Raises `ShapeError` where the operands do not fit; the graph is then unchanged.
         """
         position = self.position(anchor)
-        op = kind(operands, attributes, anchor.location if location is None else location)
+        op = kind(operands, attributes, anchor.location if location is None else location, storage)
         self.graph.operations.insert(position, op)
         return op
 
@@ -49,9 +51,10 @@ class Rewriter:
         operands: Mapping[str, OperandArgument],
         attributes: Mapping[str, AttributeValue] | None = None,
         location: Location | None = None,
+        storage: Storage | None = None,
     ) -> AnyOp:
         """A new operation at the place of `op`, whose result is read wherever that of `op` was."""
-        replacement = self.insert_before(op, kind, operands, attributes, location)
+        replacement = self.insert_before(op, kind, operands, attributes, location, storage)
         self.replace_with_value(op, replacement.result)
         return replacement
 
@@ -62,11 +65,10 @@ class Rewriter:
         attributes: Mapping[str, AttributeValue] | None = None,
         location: Location | None = None,
     ) -> AnyOp:
-        """`op` with some operands and attributes changed, as a new operation at its place."""
+        """`op` with some operands and attributes changed, as a new operation at its place, stored alike."""
         merged: dict[str, OperandArgument] = {d.name: op.operand_group(d.name) for d in op.operand_defs}
-        return self.replace(
-            op, type(op), merged | dict(operands or {}), op.attributes | dict(attributes or {}), location
-        )
+        changed = op.attributes | dict(attributes or {})
+        return self.replace(op, type(op), merged | dict(operands or {}), changed, location, op.storage)
 
     def replace_with_value(self, op: Op, value: Value) -> None:
         """Reads `value` wherever the result of `op` was read, and erases `op`."""

@@ -59,6 +59,18 @@ class Quantization:
     zero_point: tuple[int, ...]
     axis: int | None = None
 
+    @classmethod
+    def per_tensor(cls, scale: float, zero_point: int) -> Quantization:
+        return cls((scale,), (zero_point,))
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How the elements of a tensor are stored; None for unquantized ones: the stored number is the value."""
+
+    element: ElementType
+    quantization: Quantization | None = None
+
 
 @dataclass(frozen=True)
 class TensorType:
@@ -80,8 +92,16 @@ class TensorType:
     def byte_size(self) -> int:
         return self.elements * self.element.byte_width
 
+    @property
+    def storage(self) -> Storage:
+        return Storage(self.element, self.quantization)
+
     def with_shape(self, shape: Shape) -> TensorType:
         return TensorType(shape, self.element, self.quantization)
+
+    def stored_as(self, storage: Storage | None) -> TensorType:
+        """The type with other elements; itself where `storage` is None."""
+        return self if storage is None else TensorType(self.shape, storage.element, storage.quantization)
 
     def __str__(self) -> str:
         """As in reports: `28x28x24 f32`, without the batch."""

@@ -90,7 +90,7 @@ def types_are_inferred(module: Module) -> Iterator[Violation]:
     """The type of each result is the one that its operation infers, and a possible one."""
     for op in module.graph.operations:
         try:
-            inferred = op.infer()
+            inferred = op.typed()
         except ShapeError as problem:
             yield Violation(f"{_called(op)}: {problem.message}", op)
             continue
@@ -164,14 +164,41 @@ MOVERS = frozenset({"constant", "normalize", "reshape", "pad", "concat", "max_po
 """Operations that take any element type."""
 
 
-def elements_are_float(module: Module) -> Iterator[Violation]:
-    """Operations that compute take float32; those that move elements take any one type."""
+CONVERSIONS = frozenset({"quantize", "dequantize", "requantize", "lookup"})
+WEIGHT_ELEMENTS = {
+    "filter": (ElementType.I8, ElementType.U8),
+    "filter_zero_point": (ElementType.I8, ElementType.U8),
+    "bias": (ElementType.I32, ElementType.I64),
+    "filter_scale": (ElementType.F32,),
+}
+"""What the operands with weights of a quantized operation may be."""
+
+
+def elements_fit(module: Module) -> Iterator[Violation]:
+    """Operations that compute take float32 only or quantized tensors only; those that move elements any one type."""
     for op in module.graph.operations:
+        if op.type.quantization is not None and op.opcode not in {*CONVERSIONS, "constant"}:
+            yield from _quantized_violations(op)
+            continue
+        if op.opcode in CONVERSIONS:
+            continue
         elements = {value.type.element for value in op.operands}
         if op.opcode not in MOVERS and elements - {ElementType.F32}:
             yield Violation(f"{_called(op)} computes in float32, got {_spelled(elements)}", op)
         elif len(elements) > 1:
             yield Violation(f"{_called(op)} mixes elements of {_spelled(elements)}", op)
+
+
+def _quantized_violations(op: Op) -> Iterator[Violation]:
+    for definition in op.operand_defs:
+        allowed = WEIGHT_ELEMENTS.get(definition.name)
+        for value in op.operand_group(definition.name):
+            if allowed is not None and value.type.element not in allowed:
+                yield Violation(f"{_called(op)} is quantized, its {definition.name} is {value.type}", op)
+            elif allowed is None and value.type.quantization is None:
+                yield Violation(f"{_called(op)} is quantized, its operand {definition.name} is {value.type}", op)
+    if op.attributes.get("activation", "none") not in ("none", "relu", "relu6"):
+        yield Violation(f"{_called(op)} is quantized and applies {op.attributes['activation']}", op)
 
 
 def no_batch_norm(module: Module) -> Iterator[Violation]:
@@ -212,7 +239,7 @@ _BUILT: tuple[Rule, ...] = (
     resources_fit,
     derivations_are_ordered,
     layers_have_names_of_their_own,
-    elements_are_float,
+    elements_fit,
 )
 
 RULES: dict[Stage, tuple[Rule, ...]] = {

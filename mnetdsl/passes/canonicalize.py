@@ -45,12 +45,17 @@ class Canonicalize(Pass):
         while changed:
             changed = False
             for op in rewriter.operations():
-                for pattern in PATTERNS:
+                for pattern in () if _changes_scale(op) else PATTERNS:
                     done = pattern(op, rewriter)
                     if done:
                         context.applied(self.name, done, op)
                         changed = True
                         break
+
+
+def _changes_scale(op: Op) -> bool:
+    """Whether a quantized operation rounds: its result and its operands are not stored alike."""
+    return op.type.quantization is not None and any(value.type.storage != op.type.storage for value in op.operands)
 
 
 def _same(op: Op, value: Value, rewriter: Rewriter, why: str) -> str:

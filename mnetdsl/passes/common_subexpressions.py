@@ -44,4 +44,4 @@ def _key(op: Op, numbers: dict[Value, int]) -> object:
     groups = [tuple(numbers[value] for value in op.operand_group(definition.name)) for definition in op.operand_defs]
     if op.opcode in COMMUTATIVE:
         groups.sort()
-    return op.opcode, tuple(groups), attributes_key(op.attributes)
+    return op.opcode, tuple(groups), attributes_key(op.attributes), op.type

@@ -55,6 +55,8 @@ def _why_not(pad: Pad, user: Op) -> str:
         return f"`{user.opcode}` {WHY_NOT_POOLS.get(user.opcode, 'has no padding')}"
     if user.input is not pad.result or user.operands.count(pad.result) > 1:
         return "it is not its input alone"
+    if pad.type.storage != pad.input.type.storage:
+        return "it changes the scale"
     if pad.value != 0.0:
         return f"the border is {pad.value}, a convolution's is 0"
     height, width = (

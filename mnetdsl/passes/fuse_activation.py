@@ -14,6 +14,7 @@ from mnetdsl.ir.ops.elementwise import Elementwise
 from mnetdsl.ir.ops.unary import UnaryOp
 from mnetdsl.ir.rewriter import Rewriter
 from mnetdsl.passes.base import Pass
+from mnetdsl.passes.clamps import NAMED
 from mnetdsl.passes.context import Context, called
 from mnetdsl.passes.layers import other_readers, residual_of
 
@@ -31,11 +32,13 @@ class FuseActivation(Pass):
     """
 
     name: ClassVar[str] = "fuse-activation"
+    clamps_only: bool = False
+    """Only relu and relu6: a quantized layer stores its result between two bounds, and knows no other function."""
 
     def run(self, module: Module, context: Context) -> None:
         rewriter = Rewriter(module.graph)
         for op in rewriter.operations():
-            if isinstance(op, UnaryOp) and op.opcode in UNARY_FUNCTIONS:
+            if isinstance(op, UnaryOp) and op.opcode in (NAMED if self.clamps_only else UNARY_FUNCTIONS):
                 self._fuse(rewriter, context, op)
 
     def _fuse(self, rewriter: Rewriter, context: Context, unary: UnaryOp) -> None:
@@ -52,6 +55,8 @@ class FuseActivation(Pass):
 def _why_not(before: Op | None, rewriter: Rewriter) -> str:
     if not isinstance(before, WITH_EPILOGUE):
         return f"`{before.opcode}` has no epilogue" if before is not None else "it reads an input"
+    if before.type.quantization is not None:
+        return f"{called(before)} is quantized, with a scale of its own"
     if before.activation != "none":
         return f"{called(before)} applies {before.activation} already"
     if residual_of(before) is not None:

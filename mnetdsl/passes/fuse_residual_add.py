@@ -52,6 +52,8 @@ class FuseResidualAdd(Pass):
 
 
 def _why_not(add: Add) -> str:
+    if add.type.quantization is not None:
+        return "the sum of quantized tensors rounds twice"
     if add.activation != "none":
         return f"it applies {add.activation} to the sum"
     if add.left.type.shape != add.right.type.shape:

@@ -39,7 +39,21 @@ which operands are constant decides the canonical form. A norm that is gone lets
 second `canonicalize`. Activations fuse before residuals, since a convolution adds its residual last.
 """
 
-PIPELINES: dict[str, tuple[Pass, ...]] = {"float": FLOAT, "none": ()}
+QUANTIZABLE: tuple[Pass, ...] = (
+    DeadCode(),
+    FoldConstants(),
+    Canonicalize(),
+    CommonSubexpressions(),
+    FoldBatchNorm(),
+    LowerBatchNorm(),
+    Canonicalize(),
+    FoldPad(),
+    FuseActivation(clamps_only=True),
+    DeadCode(),
+)
+"""The float graph whose tensors a table of quantization names: each layer's result, clamped, is one tensor."""
+
+PIPELINES: dict[str, tuple[Pass, ...]] = {"float": FLOAT, "quantizable": QUANTIZABLE, "none": ()}
 
 
 def optimize(module: Module, context: Context | None = None, after: AfterPass | None = None) -> Module:

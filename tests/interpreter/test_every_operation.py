@@ -10,7 +10,7 @@ import pytest
 
 from mnetdsl.interpreter import evaluate_op
 from mnetdsl.interpreter.ops import EVALUATIONS
-from mnetdsl.ir.ops import OPERATIONS
+from mnetdsl.ir.ops import FLOAT_OPERATIONS
 from tests.interpreter.evaluation import floats, make
 
 MAP = floats(2, 5, 6, 3)
@@ -60,15 +60,15 @@ EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 def test_every_operation_is_evaluated_by_the_module_of_its_name() -> None:
-    assert set(EVALUATIONS) == set(OPERATIONS)
-    for opcode, kind in OPERATIONS.items():
+    assert set(EVALUATIONS) == set(FLOAT_OPERATIONS)
+    for opcode, kind in FLOAT_OPERATIONS.items():
         name = kind.__module__.rpartition(".")[2]
         assert EVALUATIONS[opcode].__module__ == f"mnetdsl.interpreter.ops.{name}"
         assert (Path(__file__).parent / "ops" / f"test_{name}.py").exists()
 
 
 def test_every_operation_has_an_example() -> None:
-    assert set(EXAMPLES) == set(OPERATIONS) - {"constant"}
+    assert set(EXAMPLES) == set(FLOAT_OPERATIONS) - {"constant"}
 
 
 @pytest.mark.parametrize("opcode", EXAMPLES)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from mnetdsl.ir.core import Module, Op, Port, ShapeError, Value
 from mnetdsl.ir.derivation import Derivation
 from mnetdsl.ir.location import Location
-from mnetdsl.ir.ops import OPERATIONS
+from mnetdsl.ir.ops import FLOAT_OPERATIONS, OPERATIONS
 from mnetdsl.ir.ops.activation import UNARY_FUNCTIONS
 from mnetdsl.ir.ops.constant import Constant
 from mnetdsl.ir.types import ElementType, Quantization, TensorType
@@ -176,7 +176,7 @@ def modules(draw: st.DrawFn, quantized: bool = True) -> Module:
         value = Value(draw(types(quantized)))
         module.graph.inputs.append(Port(name, value, draw(port_attributes), draw(locations(draw(st.text(max_size=4))))))
         maker.values.append(value)
-    opcodes = st.sampled_from([opcode for opcode in OPERATIONS if opcode != "constant"])
+    opcodes = st.sampled_from([opcode for opcode in FLOAT_OPERATIONS if opcode != "constant"])
     for opcode in draw(st.lists(opcodes, max_size=12)):
         maker.add(opcode)
     for name in draw(st.lists(names, max_size=3, unique=True)):

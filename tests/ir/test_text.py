@@ -107,7 +107,7 @@ res_attrs = [{mnet.name = "result"}], sym_name = "main"}> ({
     %0 = "mnet.constant"() {element = "f32", resource = "stem.weight", shape = [3, 3, 3, 4]} : () -> \
 tensor<3x3x3x4xf32> loc("stem.weight"("net.mnet":5:7))
     %1 = "mnet.conv2d"(%image, %0) {activation = "none", dilations = [1, 1], \
-operandSegmentSizes = array<i32: 1, 1, 0, 0>, padding = [0, 1, 0, 1], strides = [2, 2]} : \
+operandSegmentSizes = array<i32: 1, 1, 0, 0, 0, 0>, padding = [0, 1, 0, 1], strides = [2, 2]} : \
 (tensor<1x8x8x3xf32>, tensor<3x3x3x4xf32>) -> tensor<1x4x4x4xf32> loc("stem"("net.mnet":5:7))
     "func.return"(%1) : (tensor<1x4x4x4xf32>) -> () loc(unknown)
   }) : () -> () loc(unknown)

@@ -9,14 +9,16 @@ from mnetdsl.ir.ops.conv2d import Conv2d
 from mnetdsl.ir.ops.dense import Dense
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
 from mnetdsl.ir.ops.elementwise import Add, Mul
+from mnetdsl.ir.ops.lookup import Lookup
 from mnetdsl.ir.ops.matmul import Matmul
 from mnetdsl.ir.ops.normalize import Normalize
 from mnetdsl.ir.ops.pool import AvgPool, GlobalAvgPool, MaxPool
+from mnetdsl.ir.ops.quantize import Dequantize, Quantize, Requantize
 from mnetdsl.ir.ops.shape import Concat, Pad, Reshape
 from mnetdsl.ir.ops.softmax import Softmax
 from mnetdsl.ir.ops.unary import Clamp, Gelu, HardSigmoid, HardSwish, Relu, Relu6, Sigmoid, Silu, Tanh
 
-OPERATIONS: dict[str, type[Op]] = {
+FLOAT_OPERATIONS: dict[str, type[Op]] = {
     kind.opcode: kind
     for kind in (
         Constant,
@@ -46,3 +48,9 @@ OPERATIONS: dict[str, type[Op]] = {
         Reshape,
     )
 }
+"""What the language can say. All but `normalize`, `batch_norm` and `layer_norm` also exist on quantized tensors."""
+
+QUANTIZED_OPERATIONS: dict[str, type[Op]] = {kind.opcode: kind for kind in (Quantize, Dequantize, Requantize, Lookup)}
+"""What quantization adds (docs/decisions/0007-quantized-graphs.md)."""
+
+OPERATIONS: dict[str, type[Op]] = FLOAT_OPERATIONS | QUANTIZED_OPERATIONS

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mnetdsl.ir.core import Op, ShapeError
 from mnetdsl.ir.declare import Ints, Operand, OptionalOperand
 from mnetdsl.ir.ops.activation import activation_attribute
+from mnetdsl.ir.ops.weights import check_weights
 from mnetdsl.ir.ops.window import window_shape
 from mnetdsl.ir.types import TensorType
 
@@ -22,6 +23,8 @@ class Conv2d(Op):
     filter = Operand(rank=4)
     bias = OptionalOperand(rank=1)
     residual = OptionalOperand(rank=4)
+    filter_scale = OptionalOperand(rank=1)
+    filter_zero_point = OptionalOperand(rank=1)
     strides = Ints(2, default=(1, 1), minimum=1)
     padding = Ints(4, default=(0, 0, 0, 0), minimum=0)
     dilations = Ints(2, default=(1, 1), minimum=1)
@@ -38,8 +41,7 @@ class Conv2d(Op):
             self.opcode, (height, width), (kernel_height, kernel_width), self.strides, self.dilations, self.padding
         )
         result = self.input.type.with_shape((batch, rows, columns, outputs))
-        if self.bias is not None and self.bias.type.shape != (outputs,):
-            raise ShapeError(f"`conv2d` needs a bias of {outputs}, got {self.bias.type}", "bias")
+        check_weights(self, outputs)
         if self.residual is not None and self.residual.type.shape != result.shape:
             raise ShapeError(f"`conv2d` needs a residual of {result}, got {self.residual.type}", "residual")
         return result

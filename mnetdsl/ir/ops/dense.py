@@ -5,6 +5,7 @@ from __future__ import annotations
 from mnetdsl.ir.core import Op, ShapeError
 from mnetdsl.ir.declare import Operand, OptionalOperand
 from mnetdsl.ir.ops.activation import activation_attribute
+from mnetdsl.ir.ops.weights import check_weights
 from mnetdsl.ir.types import TensorType
 
 
@@ -18,6 +19,8 @@ class Dense(Op):
     input = Operand(rank=2)
     filter = Operand(rank=2)
     bias = OptionalOperand(rank=1)
+    filter_scale = OptionalOperand(rank=1)
+    filter_zero_point = OptionalOperand(rank=1)
     activation = activation_attribute()
 
     def infer(self) -> TensorType:
@@ -25,6 +28,5 @@ class Dense(Op):
         filter_features, outputs = self.filter.type.shape
         if features != filter_features:
             raise ShapeError(f"`dense` has a filter for {filter_features} features, the input has {features}", "filter")
-        if self.bias is not None and self.bias.type.shape != (outputs,):
-            raise ShapeError(f"`dense` needs a bias of {outputs}, got {self.bias.type}", "bias")
+        check_weights(self, outputs)
         return self.input.type.with_shape((batch, outputs))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mnetdsl.ir.core import Op, ShapeError
 from mnetdsl.ir.declare import Ints, Operand, OptionalOperand
 from mnetdsl.ir.ops.activation import activation_attribute
+from mnetdsl.ir.ops.weights import check_weights
 from mnetdsl.ir.ops.window import window_shape
 from mnetdsl.ir.types import TensorType
 
@@ -21,6 +22,8 @@ class DepthwiseConv2d(Op):
     input = Operand(rank=4)
     filter = Operand(rank=4)
     bias = OptionalOperand(rank=1)
+    filter_scale = OptionalOperand(rank=1)
+    filter_zero_point = OptionalOperand(rank=1)
     strides = Ints(2, default=(1, 1), minimum=1)
     padding = Ints(4, default=(0, 0, 0, 0), minimum=0)
     dilations = Ints(2, default=(1, 1), minimum=1)
@@ -37,6 +40,5 @@ class DepthwiseConv2d(Op):
             self.opcode, (height, width), (kernel_height, kernel_width), self.strides, self.dilations, self.padding
         )
         outputs = channels * multiplier
-        if self.bias is not None and self.bias.type.shape != (outputs,):
-            raise ShapeError(f"`depthwise_conv2d` needs a bias of {outputs}, got {self.bias.type}", "bias")
+        check_weights(self, outputs)
         return self.input.type.with_shape((batch, rows, columns, outputs))

@@ -200,14 +200,19 @@ class _Reader:
         for definition in kind.attribute_defs:
             if definition.name not in plain and definition.default is None:
                 fail("MN1006", f"`{operation.name}` needs the attribute `{definition.name}`", operation.span)
+        stated = operation.type[1][0]
+        location = self._locations.resolve(operation.location)
         try:
-            op = kind(groups, plain, self._locations.resolve(operation.location))
+            op = kind(groups, plain, location)
+            if op.type != stated and op.type.shape == stated.shape and stated.quantization is not None:
+                op.drop_operands()
+                op = kind(groups, plain, location, stated.storage)
         except ShapeError as problem:
             fail("MN1008", problem.message, operation.span)
-        if op.type != operation.type[1][0]:
+        if op.type != stated:
             fail(
                 "MN1008",
-                f"`{operation.name}` gives {type_text(op.type)}, not {type_text(operation.type[1][0])}",
+                f"`{operation.name}` gives {type_text(op.type)}, not {type_text(stated)}",
                 operation.span,
             )
         self._define(operation.result, op.result)
