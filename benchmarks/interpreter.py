@@ -43,9 +43,9 @@ CONTENDERS = {
 def prepare(network: str, folder: Path) -> None:
     """Writes the weights, the image and the ONNX file that all contenders read."""
     import numpy as np
-    from interpreter_onnx import to_onnx
 
     import mnetdsl
+    from mnetdsl.exporters.onnx import to_onnx
     from mnetdsl.ir.types import ElementType
 
     module = mnetdsl.load(network).with_weights("random:1").module

@@ -28,6 +28,7 @@ COMMANDS: dict[str, Entry] = {
     "compile": Entry("mnetdsl.cli.compile", "Make C sources or an IREE module."),
     "validate": Entry("mnetdsl.cli.validate", "Compare backends with the interpreter, layer by layer."),
     "evaluate": Entry("mnetdsl.cli.evaluate", "Measure accuracy on labelled images."),
+    "bench": Entry("mnetdsl.cli.bench", "Measure how fast a network runs."),
     "targets": Entry("mnetdsl.cli.targets", "List what can be compiled for."),
     "opt": Entry("mnetdsl.cli.opt", "Run passes and print the IR."),
     "explain": Entry("mnetdsl.cli.explain", "Explain a diagnostic code with examples."),

@@ -185,6 +185,12 @@ CODES: dict[str, str] = {
     "MN1605": "another evaluation cannot be resumed",
     "MN1606": "no images to evaluate",
     "MN1607": "evaluations of different images",
+    # MN20xx: measuring speed
+    "MN2001": "nothing measures there",
+    "MN2002": "unknown engine",
+    "MN2003": "an engine is not installed",
+    "MN2004": "an engine failed",
+    "MN2005": "an engine computes something else",
 }
 
 BUDGET_CODES = ("MN1103", "MN1104")

@@ -31,6 +31,17 @@ class SessionError(Exception):
         self.detail = detail
 
 
+def upload(device: Any, array: Array) -> Any:
+    """`array` in the memory of `device`, as the functions of our modules take it."""
+    return device.allocator.allocate_buffer_copy(
+        memory_type=runtime.MemoryType.DEVICE_LOCAL,
+        allowed_usage=runtime.BufferUsage.DEFAULT | runtime.BufferUsage.MAPPING,
+        device=device,
+        buffer=np.ascontiguousarray(array),
+        element_type=_ELEMENTS[array.dtype.name],
+    )
+
+
 class Session:
     """Function `function` of a `.vmfb` on the first device of `driver`; `device` is the name it gives itself."""
 
@@ -60,7 +71,7 @@ class Session:
         try:
             arguments = runtime.VmVariantList(len(inputs))
             for array in inputs:
-                arguments.push_ref(self._upload(array))
+                arguments.push_ref(upload(self._device, array))
             results = runtime.VmVariantList(len(outputs))
             self._context.invoke(self._function, arguments, results)
             views = [results.get_as_object(index, runtime.HalBufferView) for index in range(len(outputs))]
@@ -70,15 +81,6 @@ class Session:
             ]
         except (RuntimeError, ValueError) as problem:
             raise SessionError("run", str(problem)) from None
-
-    def _upload(self, array: Array) -> Any:
-        return self._device.allocator.allocate_buffer_copy(
-            memory_type=runtime.MemoryType.DEVICE_LOCAL,
-            allowed_usage=runtime.BufferUsage.DEFAULT | runtime.BufferUsage.MAPPING,
-            device=self._device,
-            buffer=np.ascontiguousarray(array),
-            element_type=_ELEMENTS[array.dtype.name],
-        )
 
     def _download(self, views: Sequence[Any]) -> list[bytes]:
         """Copies through buffers that the host can see: device memory need not be, and the runtime's own `to_host`

@@ -1,0 +1,241 @@
+"""Networks on the processor at hand: our modules beside other engines, in one run.
+
+Each round gives every engine a turn in a process of its own, in alternating order, so that a slow moment of the machine
+meets all of them. A turn is the median of its runs; a ratio is the median over the rounds of (its turn / our turn).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnetdsl.bench import Request
+from mnetdsl.bench.engines import ENGINES, OURS, PEAK, WRITERS
+from mnetdsl.bench.float_module import behind_preprocessing
+from mnetdsl.bench.host_report import HostReport, Measured
+from mnetdsl.bench.machine import processor_name
+from mnetdsl.cost.macs import RULES
+from mnetdsl.diagnostics import ExitCode, MnetError, error
+from mnetdsl.diagnostics.suggest import did_you_mean
+from mnetdsl.interpreter import run as interpret
+from mnetdsl.ir.core import Module
+
+Array = NDArray[np.generic]
+
+SECONDS = 0.25
+"""Of measured runs a turn."""
+PEAK_ROUNDS = 20_000
+"""Of the register-only loop a workgroup: some milliseconds a run."""
+PATIENCE = 600.0
+"""Seconds after which an engine is taken for hanging."""
+AGREEMENT = 1e-3
+"""Largest difference of outputs from the interpreter's, as a fraction of their largest magnitude."""
+
+
+def measure(request: Request) -> HostReport:
+    """Our module and `request.against` with each of `request.threads`.
+
+    Raises `MnetError`: MN2001 for a machine behind the colon, MN2002 and MN2003 for engines that do not exist or are
+    not installed, MN2004 where one fails, MN2005 where one computes something else.
+    """
+    if request.machine:
+        raise MnetError(
+            error("MN2001", f"`iree-cpu:{request.machine}` is another machine than this", help="write `--on iree-cpu`"),
+            exit_code=ExitCode.USAGE,
+        )
+    names = (OURS, *(name for name in request.against if name != OURS))
+    check_engines(names)
+    module = behind_preprocessing(request.module)
+    random = np.random.default_rng(1)
+    inputs = [random.standard_normal(port.value.type.shape).astype(np.float32) for port in module.graph.inputs]
+    reference = interpret(module, dict(zip((port.name for port in module.graph.inputs), inputs, strict=True)))
+    with tempfile.TemporaryDirectory(prefix="mnet-bench-") as name:
+        folder = Path(name)
+        request.progress("preparing files")
+        peak_macs = prepare(module, names, inputs, folder)
+        turns = _take_turns(request, names, [f"input_{index}.npy" for index in range(len(inputs))], folder)
+        differences = {engine: _difference(folder, engine, list(reference.values())) for engine in names}
+    _check_agreement(differences)
+    measured = []
+    for threads in request.threads:
+        for engine in names:
+            mine = turns[engine, threads]
+            measured.append(
+                Measured(
+                    engine,
+                    threads,
+                    "f32",
+                    tuple(median(turn.ms) for turn in mine),
+                    tuple(turn.cpu_ms for turn in mine),
+                    differences[engine],
+                    mine[0].version,
+                )
+            )
+    peak = {
+        threads: peak_macs / (min(median(turn.ms) for turn in turns[PEAK, threads]) * 1e-3)
+        for threads in request.threads
+        if peak_macs
+    }
+    macs = sum(RULES[op.opcode](op) for op in module.graph.operations)
+    return HostReport(module.name, processor_name(), macs, OURS, tuple(measured), peak)
+
+
+def check_engines(names: Sequence[str]) -> None:
+    """Raises `MnetError`: MN2002 for a name that is no engine, MN2003 naming all packages that are missing."""
+    for name in names:
+        if name not in ENGINES or name == PEAK:
+            known = [known for known in ENGINES if known not in (OURS, PEAK)]
+            suggestion = did_you_mean(name, known)
+            raise MnetError(
+                error(
+                    "MN2002",
+                    f"there is no engine `{name}`",
+                    help=(f"did you mean `{suggestion}`? " if suggestion else "") + f"engines: {', '.join(known)}",
+                ),
+                exit_code=ExitCode.USAGE,
+            )
+    wanted = {package for name in names for package in (ENGINES[name].package, *WRITERS.get(ENGINES[name].file, ()))}
+    missing = sorted(package for package in wanted if not _installed(package))
+    if missing:
+        raise MnetError(
+            error(
+                "MN2003",
+                f"not installed: {', '.join(missing)}",
+                help=f"install them: `pip install {' '.join(missing)}`, or all engines: `pip install 'mnetdsl[bench]'`",
+            )
+        )
+
+
+def _installed(package: str) -> bool:
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def prepare(module: Module, names: Sequence[str], inputs: Sequence[Array], folder: Path) -> int:
+    """Writes the inputs and what each engine reads; returns the multiply-adds of a run of the peak, 0 for none."""
+    from mnetdsl.backends.iree.compiler import compile_mlir
+    from mnetdsl.backends.iree.emission import emit
+    from mnetdsl.backends.iree.kernels.machine import isa_of
+    from mnetdsl.backends.iree.kernels.peak import peak_module
+    from mnetdsl.backends.iree.targets import TARGETS
+
+    target = TARGETS["iree-cpu"]
+    isa = isa_of(target)
+    for index, array in enumerate(inputs):
+        np.save(folder / f"input_{index}.npy", array)
+    files = {ENGINES[name].file for name in names}
+    if "network.onnx" in files:
+        from mnetdsl.exporters.onnx import to_onnx
+
+        (folder / "network.onnx").write_bytes(to_onnx(module, channels_first=True))
+    if "network.tflite" in files:
+        from mnetdsl.exporters.tflite import to_tflite
+
+        (folder / "network.tflite").write_bytes(to_tflite(module))
+    (folder / "own.vmfb").write_bytes(compile_mlir(emit(module, isa=isa).text, module.name, target))
+    if "linalg.vmfb" in files:
+        (folder / "linalg.vmfb").write_bytes(compile_mlir(emit(module).text, module.name, target))
+    if isa is None:
+        return 0
+    text, kernel = peak_module(isa, PEAK_ROUNDS)
+    (folder / ENGINES[PEAK].file).write_bytes(compile_mlir(text, "peak", target))
+    np.save(folder / "peak.npy", np.full(isa.lanes, 0.5, np.float32))
+    return kernel.macs
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one process measured: each run by the clock, the mean of its processor time, the engine's version."""
+
+    ms: tuple[float, ...]
+    cpu_ms: float
+    version: str
+
+
+def _take_turns(
+    request: Request, names: Sequence[str], inputs: Sequence[str], folder: Path
+) -> dict[tuple[str, int], list[Turn]]:
+    contenders = [(name, threads) for threads in request.threads for name in names]
+    if (folder / ENGINES[PEAK].file).exists():
+        contenders += [(PEAK, threads) for threads in request.threads]
+    turns: dict[tuple[str, int], list[Turn]] = {contender: [] for contender in contenders}
+    for index in range(request.rounds):
+        for name, threads in contenders if index % 2 == 0 else contenders[::-1]:
+            request.progress(f"round {index + 1} of {request.rounds}, {name}, {threads} threads")
+            asked = {
+                "engine": name,
+                "file": ENGINES[name].file,
+                "inputs": ["peak.npy"] if name == PEAK else list(inputs),
+                "threads": threads,
+                "seconds": SECONDS,
+                "outputs": "." if index == 0 and name != PEAK else None,
+            }
+            turns[name, threads].append(_turn(asked, folder))
+    return turns
+
+
+def _turn(asked: Mapping[str, object], folder: Path) -> Turn:
+    package = Path(__file__).resolve().parents[2]
+    paths = [str(package), *filter(None, [os.environ.get("PYTHONPATH")])]
+    command = [sys.executable, "-P", "-m", "mnetdsl.bench.worker", json.dumps(asked)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise _failure(asked, f"did not end within {PATIENCE:.0f} seconds", "") from None
+    if done.returncode != 0:
+        raise _failure(asked, f"ended with status {done.returncode}", done.stderr)
+    answer = json.loads(done.stdout.splitlines()[-1])
+    return Turn(tuple(answer["ms"]), answer["cpu_ms"], answer["version"])
+
+
+def _failure(asked: Mapping[str, object], what: str, said: str) -> MnetError:
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return MnetError(
+        error(
+            "MN2004",
+            f"`{asked['engine']}` on {asked['threads']} threads {what}",
+            help="measure without it, or with another version of its package",
+            notes=tuple(line[:300] for line in lines[-2:]),
+        )
+    )
+
+
+def _difference(folder: Path, engine: str, reference: Sequence[Array]) -> float:
+    """The largest difference of any output, as a fraction of that output's largest magnitude."""
+    differences = []
+    for index, expected in enumerate(reference):
+        got = np.load(folder / f"{engine}_{index}.npy")
+        scale = max(float(np.abs(expected).max()), 1e-30)
+        same = got.shape == expected.shape
+        differences.append(float(np.abs(got - expected).max()) / scale if same else float("inf"))
+    return max(differences)
+
+
+def _check_agreement(differences: Mapping[str, float]) -> None:
+    wrong = {engine: difference for engine, difference in differences.items() if not difference <= AGREEMENT}
+    if wrong:
+        listing = ", ".join(f"{engine} by {difference:.1e}" for engine, difference in wrong.items())
+        raise MnetError(
+            error(
+                "MN2005",
+                f"outputs differ from the interpreter's: {listing} of their largest magnitude",
+                help="measure without these engines; if one of them is ours, that is a defect: report it",
+            )
+        )
