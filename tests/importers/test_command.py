@@ -64,17 +64,32 @@ def test_what_is_refused_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("central", "right"), [("0.875", 176), ("1.0", 169)])
 def test_the_real_keras_checkpoint_is_as_accurate_as_in_keras(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    central: str, right: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """keras.applications' own MobileNet with these weights is right on 176 of the 300 photographs (58.7 %)."""
+    """keras.applications' own MobileNet with these weights is right on 176 of the 300 photographs (58.7 %).
+
+    Of the whole pictures it is right on 169: the 56.3 % that are stated with the photographs.
+    """
     if not REAL.exists():
         pytest.skip(f"{REAL} is not there; MNET_DATA names the folder that holds models/ and images/")
     assert main(["import", str(REAL), "-o", str(tmp_path / "v1k")]) == 0
     capsys.readouterr()
     labels = str(PHOTOGRAPHS / "labels.csv")
-    how = ["--data", str(PHOTOGRAPHS), "--labels", labels, "--resize", "stretch", "--format", "json"]
+    how = [
+        "--data",
+        str(PHOTOGRAPHS),
+        "--labels",
+        labels,
+        "--resize",
+        "stretch",
+        "--central",
+        central,
+        "--format",
+        "json",
+    ]
     assert main(["evaluate", str(tmp_path / "v1k"), *how]) == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["images"], report["column"]) == (300, "class_1000")
-    assert report["top"][0]["right"] == 176
+    assert report["top"][0]["right"] == right
