@@ -64,7 +64,18 @@ def load(name: str | Path, /, *, model: str | None = None, **parameters: Value) 
     deployment are loaded by `with_weights()`. Raises `MnetError` with all that is wrong in the file.
     """
     path, source = _read(name)
-    return Network(path, build(source, model, parameters))
+    return _network(path, build(source, model, parameters))
+
+
+def _network(path: Path, instance: Instance) -> Network:
+    """The network of an instance; where its deployment has a table of quantized tensors, the quantized one."""
+    deployment = instance.deployment
+    if deployment is None or deployment.quantization is None:
+        return Network(path, instance)
+    from mnetdsl.quantize.apply import apply_quantization
+
+    module = apply_quantization(instance.module, deployment.quantization, str(path))
+    return Network(path, replace(instance, module=module))
 
 
 def check(name: str | Path, /, **parameters: Value) -> tuple[Diagnostic, ...]:
@@ -76,7 +87,10 @@ def check(name: str | Path, /, **parameters: Value) -> tuple[Diagnostic, ...]:
     problems = sema.check(source, parameters)
     if problems:
         return problems
-    networks = (Network(path, build(source, deployment, parameters)) for deployment in sema.deployments(source))
+    try:
+        networks = [_network(path, build(source, name, parameters)) for name in sema.deployments(source)]
+    except MnetError as problem:
+        return tuple(problem.diagnostics)
     return tuple(problem for network in networks for problem in network.over_budget())
 
 

@@ -185,6 +185,12 @@ CODES: dict[str, str] = {
     "MN1605": "another evaluation cannot be resumed",
     "MN1606": "no images to evaluate",
     "MN1607": "evaluations of different images",
+    # MN18xx: quantization
+    "MN1801": "malformed table of quantized tensors",
+    "MN1802": "a row for a tensor that is not there",
+    "MN1803": "a tensor without quantization",
+    "MN1804": "two rows for one tensor",
+    "MN1805": "a layer without an integer form",
     # MN20xx: measuring speed
     "MN2001": "nothing measures there",
     "MN2002": "unknown engine",

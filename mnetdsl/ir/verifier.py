@@ -165,6 +165,8 @@ MOVERS = frozenset({"constant", "normalize", "reshape", "pad", "concat", "max_po
 
 
 CONVERSIONS = frozenset({"quantize", "dequantize", "requantize", "lookup"})
+FOLLOWING = frozenset({"reshape", "pad", "max_pool", "avg_pool", "slice", "transpose", "resize"})
+"""Operations whose quantized result has the numbers of its input: they move, select or average stored integers."""
 WEIGHT_ELEMENTS = {
     "filter": (ElementType.I8, ElementType.U8),
     "filter_zero_point": (ElementType.I8, ElementType.U8),
@@ -197,6 +199,8 @@ def _quantized_violations(op: Op) -> Iterator[Violation]:
                 yield Violation(f"{_called(op)} is quantized, its {definition.name} is {value.type}", op)
             elif allowed is None and value.type.quantization is None:
                 yield Violation(f"{_called(op)} is quantized, its operand {definition.name} is {value.type}", op)
+    if op.opcode in FOLLOWING and op.operands[0].type.storage != op.type.storage:
+        yield Violation(f"{_called(op)} keeps the numbers of its input, and is stored with others", op)
     if op.attributes.get("activation", "none") not in ("none", "relu", "relu6"):
         yield Violation(f"{_called(op)} is quantized and applies {op.attributes['activation']}", op)
 

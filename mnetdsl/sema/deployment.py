@@ -8,6 +8,7 @@ from typing import TypeAlias
 from mnetdsl.diagnostics import Label, error
 from mnetdsl.diagnostics.suggest import did_you_mean
 from mnetdsl.sema.expressions import Evaluator, Frame
+from mnetdsl.sema.quantization import QuantizedTensor, read_quantization
 from mnetdsl.sema.report import Report, Reported
 from mnetdsl.sema.signatures import accepts
 from mnetdsl.sema.values import Constant, FileScope, ModelValue, Value, as_constant, describe
@@ -63,13 +64,17 @@ class Section:
 
 @dataclass(frozen=True)
 class Deployment:
-    """A checked `deploy`. `weights` is relative to the `.mnet` file."""
+    """A checked `deploy`. `weights` is relative to the `.mnet` file.
+
+    `quantization` holds the rows of its table, None where it has none: the network is then in float32.
+    """
 
     name: str
     model: ModelValue
     arguments: dict[str, Value]
     weights: str | None
     sections: dict[str, Section]
+    quantization: tuple[QuantizedTensor, ...] | None = None
 
     def budget(self, name: str) -> int | None:
         """Bytes of `flash` or `ram` that the target section declares."""
@@ -104,6 +109,7 @@ def check_deployment(deploy: ast.Deploy, scope: FileScope, evaluator: Evaluator,
         argument = _argument(section, spec, report)
         found = _settings(section.settings, spec.settings, f"section `{name}`", frame, evaluator, report)
         sections[name] = Section(argument, found)
+    quantization = read_quantization(deploy, report)
     model = scope.names.get(deploy.model.text)
     if not isinstance(model, ModelValue):
         models = [key for key, value in scope.names.items() if isinstance(value, ModelValue)]
@@ -120,7 +126,8 @@ def check_deployment(deploy: ast.Deploy, scope: FileScope, evaluator: Evaluator,
         return None
     weights = settings.get("weights")
     arguments = _arguments(deploy, frame, evaluator)
-    return Deployment(deploy.name.text, model, arguments, weights if isinstance(weights, str) else None, sections)
+    chosen = weights if isinstance(weights, str) else None
+    return Deployment(deploy.name.text, model, arguments, chosen, sections, quantization)
 
 
 def _arguments(deploy: ast.Deploy, frame: Frame, evaluator: Evaluator) -> dict[str, Value]:

@@ -261,13 +261,14 @@ class Section(Node):
 
 @dataclass(frozen=True)
 class Deploy(Node):
-    """`deploy NAME of MODEL(arguments) { settings and sections }`."""
+    """`deploy NAME of MODEL(arguments) { settings, sections and tables }`."""
 
     name: Identifier
     model: Identifier
     arguments: tuple[Argument, ...]
     settings: tuple[Setting, ...]
     sections: tuple[Section, ...]
+    tables: tuple[Table, ...]
     doc: str
 
 

@@ -108,6 +108,7 @@ class TreeBuilder(Transformer_NonRecursive[Token, Any]):
             arguments or (),
             tuple(entry for entry in entries if isinstance(entry, ast.Setting)),
             tuple(entry for entry in entries if isinstance(entry, ast.Section)),
+            tuple(entry for entry in entries if isinstance(entry, ast.Table)),
             docs,
         )
 

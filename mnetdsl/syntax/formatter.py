@@ -131,10 +131,13 @@ class _Formatter:
         head = f"deploy {deploy.name.text} of {deploy.model.text}{arguments} {{"
         end = deploy.arguments[-1].span.end if deploy.arguments else deploy.model.span.end
         self._emit(head, self._brace_line(end))
-        entries: list[ast.Setting | ast.Section] = [*deploy.settings, *deploy.sections]
+        entries: list[ast.Setting | ast.Section | ast.Table] = [*deploy.settings, *deploy.sections, *deploy.tables]
         self._block(sorted(entries, key=lambda entry: entry.span.start), deploy.span, self._entry)
 
-    def _entry(self, entry: ast.Setting | ast.Section) -> None:
+    def _entry(self, entry: ast.Setting | ast.Section | ast.Table) -> None:
+        if isinstance(entry, ast.Table):
+            self._table(entry)
+            return
         if isinstance(entry, ast.Setting):
             self._emit(_setting(entry), self._last_line(entry.span))
             return

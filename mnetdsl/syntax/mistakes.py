@@ -419,6 +419,9 @@ def after_parse(file: ast.MnetFile) -> Iterator[Diagnostic]:
     for item in file.items:
         if isinstance(item, ast.Block | ast.Model):
             yield from _check_body(item.body)
+        elif isinstance(item, ast.Deploy):
+            for table in item.tables:
+                yield from _check_table(table)
 
 
 def _check_body(body: tuple[ast.Statement, ...]) -> Iterator[Diagnostic]:

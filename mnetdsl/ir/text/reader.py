@@ -203,10 +203,7 @@ class _Reader:
         stated = operation.type[1][0]
         location = self._locations.resolve(operation.location)
         try:
-            op = kind(groups, plain, location)
-            if op.type != stated and op.type.shape == stated.shape and stated.quantization is not None:
-                op.drop_operands()
-                op = kind(groups, plain, location, stated.storage)
+            op = kind(groups, plain, location, None if stated.quantization is None else stated.storage)
         except ShapeError as problem:
             fail("MN1008", problem.message, operation.span)
         if op.type != stated:
