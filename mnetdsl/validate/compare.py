@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from math import isfinite
+
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.generic]
 
 TOLERANCE = 1e-4
-"""Largest accepted error, as a fraction of the largest magnitude in the interpreter's result of the same layer.
+"""Largest accepted error, as a fraction of the largest magnitude of the same layer on the interpreter, in front of its
+activation (`scale`).
 
 Backends add the same float32 products in another order. A sum of K products then differs by about sqrt(K) * 2**-24 of
 its magnitude: 4e-6 for the longest sums of a MobileNet (K = 4,608). Errors of layers that follow each other add like
@@ -22,14 +25,14 @@ class Difference:
 
     def __init__(self) -> None:
         self.peak = 0.0
-        """Largest magnitude in the reference."""
+        """Largest magnitude in the reference, and in front of its activation."""
         self.absolute = 0.0
         self.problem: str | None = None
         """Why there is no difference to speak of: a missing result, another shape, a value that is not finite."""
 
-    def add(self, reference: Array, result: Array | None) -> None:
-        """Takes in one more piece of the inputs."""
-        self.peak = max(self.peak, _peak(reference))
+    def add(self, reference: Array, result: Array | None, before: float = 0.0) -> None:
+        """Takes in one more piece of the inputs; `before` is the largest magnitude in front of the activation."""
+        self.peak = max(self.peak, _peak(reference), before if isfinite(before) else 0.0)
         if self.problem is None:
             self.problem = _problem(reference, result)
         if self.problem is None and result is not None and reference.size:

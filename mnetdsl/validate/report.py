@@ -15,8 +15,8 @@ from mnetdsl.validate.compare import NOT_FINITE
 class Comparison:
     """One output or layer against the interpreter's, the largest difference over all inputs.
 
-    `peak` is the reference's largest magnitude, `relative` is `absolute / peak`. `problem` says why nothing could be
-    compared (a missing result, another shape, NaN); both errors are infinite then.
+    `peak` is the reference's largest magnitude, in front of its activation too, `relative` is `absolute / peak`.
+    `problem` says why nothing could be compared (a missing result, another shape, NaN); both errors are infinite then.
     """
 
     name: str

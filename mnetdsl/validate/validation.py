@@ -17,6 +17,7 @@ from mnetdsl.passes.pipelines import optimize
 from mnetdsl.validate.cases import Cases, make_cases
 from mnetdsl.validate.compare import TOLERANCE, Difference
 from mnetdsl.validate.report import BackendResult, Comparison, Failure, ValidationReport
+from mnetdsl.validate.scale import Sums
 
 Array = NDArray[np.generic]
 Arrays = Mapping[str, Array]
@@ -66,14 +67,17 @@ def validate(
         expected = run(module, chunk)
         observed: dict[str, Array] = {}
 
-        def keep(op: Op, result: Array, observed: dict[str, Array] = observed) -> None:
+        sums = Sums(optimized, chunk)
+
+        def keep(op: Op, result: Array, observed: dict[str, Array] = observed, sums: Sums = sums) -> None:
+            sums.observe(op, result)
             if op.name in layers:
                 observed[op.name] = result
 
         reference.compare_outputs(expected, run(optimized, chunk, keep))
         for subject in subjects:
             progress(f"{subject.name}: {count}")
-            subject.compare(chunk, expected, observed)
+            subject.compare(chunk, expected, observed, sums.peaks)
     results = tuple(subject.result(module, layers, tolerance) for subject in (reference, *subjects))
     return ValidationReport(module.name, tolerance, cases.names, results)
 
@@ -105,9 +109,7 @@ class _Subject:
         except MnetError as problem:
             self.failure = Failure(problem.diagnostics, problem.exit_code, running=False)
 
-    def compare(
-        self, inputs: Mapping[str, Array], expected: Mapping[str, Array], observed: Mapping[str, Array]
-    ) -> None:
+    def compare(self, inputs: Arrays, expected: Arrays, observed: Arrays, peaks: Mapping[str, float]) -> None:
         """Runs the chunk twice: as users get it for the outputs, observed for the layers."""
         if self.runner is None or self.failure is not None:
             return
@@ -119,7 +121,7 @@ class _Subject:
             return
         for name, reference in observed.items():
             if name in results:
-                self.layers.setdefault(name, Difference()).add(reference, results[name])
+                self.layers.setdefault(name, Difference()).add(reference, results[name], peaks.get(name, 0.0))
 
     def compare_outputs(self, expected: Arrays, results: Arrays) -> None:
         for name, reference in expected.items():
