@@ -10,6 +10,7 @@ import pytest
 
 from mnetdsl.cli.main import main
 from tests.importers.checkpoints import keras_v1, pth, torchvision_v2, write_h5
+from tests.toolchain import require
 
 DATA = Path(os.environ.get("MNET_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
 REAL = DATA / "models" / "mobilenet_v1_0.25_224_keras.h5"
@@ -93,3 +94,13 @@ def test_the_real_keras_checkpoint_is_as_accurate_as_in_keras(
     report = json.loads(capsys.readouterr().out)
     assert (report["images"], report["column"]) == (300, "class_1000")
     assert report["top"][0]["right"] == right
+
+
+@pytest.mark.slow
+def test_the_real_keras_checkpoint_validates(tmp_path: Path) -> None:
+    """Trained weights have layers whose sums relu6 cuts from a hundred to 6, which random ones do not."""
+    require("gcc")
+    if not REAL.exists():
+        pytest.skip(f"{REAL} is not there; MNET_DATA names the folder that holds models/ and images/")
+    assert main(["import", str(REAL), "-o", str(tmp_path / "v1k")]) == 0
+    assert main(["validate", str(tmp_path / "v1k"), "--on", "c,iree-cpu"]) == 0
