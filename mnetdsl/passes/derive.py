@@ -2,7 +2,7 @@
 
 A pass never computes a weight. It puts a constant into the graph, and a `Derivation` that says how the constant's
 array follows from those of the weight file; so every pass works alike with and without weights, and its result can
-be printed, read back, and given weights later. Chains are evaluated in float64 and rounded to float32 once.
+be printed, read back, and given weights later. Chains are evaluated in float64 and rounded to float32 once; integers stay exact.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from mnetdsl.ir.derivation import Derivation
 from mnetdsl.ir.ops import OPERATIONS
 from mnetdsl.ir.ops.constant import Constant
 from mnetdsl.ir.rewriter import Rewriter
-from mnetdsl.ir.types import Shape
+from mnetdsl.ir.types import ElementType, Shape
+from mnetdsl.passes import lookup_tables
 from mnetdsl.passes.batch_norm_arithmetic import BATCH_NORM_FUNCTIONS
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 OPERATION_PREFIX = "mnet."
+FUNCTIONS = {**BATCH_NORM_FUNCTIONS, lookup_tables.FUNCTION: lookup_tables.lookup_table}
+"""What an array may be derived by, beside operations of the graph: arrays and attributes -> array."""
 
 
 def constant_of(value: Value | None) -> Constant | None:
@@ -43,8 +46,15 @@ class DerivedConstants:
         self._rewriter = rewriter
         self._taken = {*module.required(), *module.derived, *module.resources}
 
-    def add(self, anchor: Op, name: str, shape: Shape, derivation: Derivation) -> Value:
-        """A new float32 constant in front of `anchor` whose array `derivation` gives, under `name` or `name.2`, …"""
+    def add(
+        self,
+        anchor: Op,
+        name: str,
+        shape: Shape,
+        derivation: Derivation,
+        element: ElementType = ElementType.F32,
+    ) -> Value:
+        """A new constant in front of `anchor` whose array `derivation` gives, under `name` or `name.2`, …"""
         derived = self._module.derived
         number, unique = 1, name
         while unique in self._taken and derived.get(unique) != derivation:
@@ -52,7 +62,7 @@ class DerivedConstants:
             unique = f"{name}.{number}"
         derived[unique] = derivation
         self._taken.add(unique)
-        attributes: dict[str, AttributeValue] = {"resource": unique, "shape": shape}
+        attributes: dict[str, AttributeValue] = {"resource": unique, "shape": shape, "element": element.value}
         return self._rewriter.insert_before(anchor, Constant, {}, attributes, anchor.location.named(unique)).result
 
 
@@ -82,6 +92,7 @@ def materialize(module: Module) -> None:
     for name in reversed(module.derived):
         if name in needed:
             needed.update(module.derived[name].sources)
+    elements = {op.attributes["resource"]: op.type.element for op in module.graph.constants()}
     exact: dict[str, Array] = {}
     for name, derivation in module.derived.items():
         if name not in needed:
@@ -92,7 +103,8 @@ def materialize(module: Module) -> None:
         with np.errstate(all="ignore"):
             exact[name] = _evaluate(name, derivation, arrays)
             if name in missing:
-                module.resources[name] = exact[name].astype(np.float32)
+                element = elements.get(name, ElementType.F32)
+                module.resources[name] = exact[name].astype(element.dtype)
     _check_shapes(module, missing)
 
 
@@ -127,7 +139,7 @@ def _evaluate(name: str, derivation: Derivation, arrays: list[Array]) -> Array:
     try:
         if derivation.function.startswith(OPERATION_PREFIX):
             return _operation(derivation, arrays, attributes)
-        function = BATCH_NORM_FUNCTIONS.get(derivation.function)
+        function = FUNCTIONS.get(derivation.function)
         if function is None:
             raise ShapeError(f"there is no function `{derivation.function}`")
         return function(arrays, attributes)

@@ -16,6 +16,7 @@ from mnetdsl.passes.fold_pad import FoldPad
 from mnetdsl.passes.fuse_activation import FuseActivation
 from mnetdsl.passes.fuse_residual_add import FuseResidualAdd
 from mnetdsl.passes.lower_batch_norm import LowerBatchNorm
+from mnetdsl.passes.lower_unary import LowerUnary
 from mnetdsl.passes.pass_manager import AfterPass, run_passes
 
 FLOAT: tuple[Pass, ...] = (
@@ -53,7 +54,10 @@ QUANTIZABLE: tuple[Pass, ...] = (
 )
 """The float graph whose tensors a table of quantization names: each layer's result, clamped, is one tensor."""
 
-PIPELINES: dict[str, tuple[Pass, ...]] = {"float": FLOAT, "quantizable": QUANTIZABLE, "none": ()}
+INTEGER: tuple[Pass, ...] = (LowerUnary(), DeadCode())
+"""Behind `FLOAT` on a quantized module; a float module has nothing for it."""
+
+PIPELINES: dict[str, tuple[Pass, ...]] = {"float": FLOAT, "quantizable": QUANTIZABLE, "integer": (*FLOAT, *INTEGER), "none": ()}
 
 
 def optimize(module: Module, context: Context | None = None, after: AfterPass | None = None) -> Module:
@@ -62,5 +66,5 @@ def optimize(module: Module, context: Context | None = None, after: AfterPass | 
     Works with and without loaded weights; with them, all constants of the result are loaded.
     """
     result = clone(module)
-    run_passes(result, FLOAT, context, stage=Stage.FOLDED, after=after)
+    run_passes(result, (*FLOAT, *INTEGER), context, stage=Stage.FOLDED, after=after)
     return result

@@ -12,6 +12,7 @@ from mnetdsl.passes.fold_pad import FoldPad
 from mnetdsl.passes.fuse_activation import FuseActivation
 from mnetdsl.passes.fuse_residual_add import FuseResidualAdd
 from mnetdsl.passes.lower_batch_norm import LowerBatchNorm
+from mnetdsl.passes.lower_unary import LowerUnary
 
 PASSES: dict[str, type[Pass]] = {
     kind.name: kind
@@ -25,5 +26,6 @@ PASSES: dict[str, type[Pass]] = {
         FoldPad,
         FuseActivation,
         FuseResidualAdd,
+        LowerUnary,
     )
 }

@@ -17,13 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnetdsl.ir.core import Module, Op, Value
-from mnetdsl.ir.ops.conv2d import Conv2d
-from mnetdsl.ir.ops.dense import Dense
-from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
 from mnetdsl.ir.ops.elementwise import Add, Mul
 from mnetdsl.ir.ops.normalize import Normalize
 from mnetdsl.ir.types import ElementType
 from mnetdsl.weights.expected import Expected, expected_weights
+from mnetdsl.weights.random_quantized import QUANTIZED_RANGES, fan_in, quantized_weight
 
 _SECOND_MOMENT = {
     "relu": 0.50,
@@ -53,9 +51,15 @@ def random_weights(module: Module, seed: int) -> dict[str, NDArray[np.generic]]:
     return {name: _tensor(item, seed, moments) for name, item in expected_weights(module).items()}
 
 
+def _draws(item: Expected, seed: int) -> NDArray[np.float64]:
+    return _uniform(f"{seed}:{item.name}", item.type.elements).reshape(item.type.shape)
+
+
 def _tensor(item: Expected, seed: int, moments: dict[Value, float]) -> NDArray[np.generic]:
+    draws = _draws(item, seed)
+    if item.op is not None and item.op.type.quantization is not None and item.operand in QUANTIZED_RANGES:
+        return quantized_weight(item, draws)
     low, high = _range(item, moments)
-    draws = _uniform(f"{seed}:{item.name}", item.type.elements).reshape(item.type.shape)
     if item.type.element is ElementType.F32:
         return cast("NDArray[np.generic]", (low + (high - low) * draws).astype(np.float32))
     limits = np.iinfo(item.type.element.dtype)
@@ -72,23 +76,9 @@ def _uniform(key: str, count: int) -> NDArray[np.float64]:
 def _range(item: Expected, moments: dict[Value, float]) -> tuple[float, float]:
     if item.operand == "filter" and item.op is not None:
         moment = max(moments[item.op.operand_group("input")[0]], _SMALLEST_MOMENT)
-        limit = sqrt(3.0 / (_fan_in(item.op) * moment))  # a uniform distribution's variance is limit^2 / 3
+        limit = sqrt(3.0 / (fan_in(item.op) * moment))  # a uniform distribution's variance is limit^2 / 3
         return -limit, limit
     return _RANGES.get(item.operand or "", (-1.0, 1.0))
-
-
-def _fan_in(op: Op) -> int:
-    match op:
-        case Conv2d():
-            height, width, channels, _ = op.filter.type.shape
-            return height * width * channels
-        case DepthwiseConv2d():
-            height, width, _, _ = op.filter.type.shape
-            return height * width
-        case Dense():
-            return op.filter.type.shape[0]
-        case _:
-            return 1
 
 
 def _second_moments(module: Module) -> dict[Value, float]:

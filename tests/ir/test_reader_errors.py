@@ -57,7 +57,7 @@ def changed(old: str, new: str) -> Diagnostic:
         ('resource = "stem.weight", ', "", "MN1006", "needs the attribute `resource`"),
         ("strides = [2, 2]", "strides = [2.0, 2.0]", "MN1008", "must be a list of integers"),
         ("strides = [2, 2]", "strides = [0, 2]", "MN1008", "must be at least 1"),
-        ("array<i32: 1, 1, 0, 0, 0, 0>", "array<i32: 1, 1, 1, 0, 0, 0>", "MN1007", "takes (input, filter, bias?, residual?, "),
+        ("array<i32: 1, 1, 0, 0, 0, 0>", "array<i32: 1, 1, 1, 0, 0, 0>", "MN1007", "takes (input, filter, bias?, "),
         ("array<i32: 1, 1, 0, 0, 0, 0>", "array<i32: 2, 0, 0, 0, 0, 0>", "MN1007", "groups of [2, 0, 0, 0, 0, 0]"),
         ("array<i32: 1, 1, 0, 0, 0, 0>", "array<i32: 1, 1>", "MN1007", "groups of [1, 1]"),
         ("array<i32: 1, 1, 0, 0, 0, 0>", "array<i32: -1, 1>", "MN1006", "a list of counts"),

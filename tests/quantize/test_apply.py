@@ -59,7 +59,7 @@ def written(tmp_path: Path, rows: dict[str, str], columns: str = "") -> Path:
 
 
 def module_with(tmp_path: Path, **changed: str) -> Module:
-    rows = {name: "i8 0.05 -3" for name in NAMES} | {name.replace("__", "."): row for name, row in changed.items()}
+    rows = dict.fromkeys(NAMES, "i8 0.05 -3") | {name.replace("__", "."): row for name, row in changed.items()}
     return mnetdsl.load(written(tmp_path, rows)).module
 
 
@@ -91,7 +91,7 @@ def test_the_weight_file_holds_integers_and_a_scale_for_each_output_channel(tmp_
 
 
 def test_legacy_filters_are_unsigned_with_one_scale_and_zero_point(tmp_path: Path) -> None:
-    rows = {name: "u8 0.05 128" for name in NAMES}
+    rows = dict.fromkeys(NAMES, "u8 0.05 128")
     expected = expected_weights(mnetdsl.load(written(tmp_path, rows)).module)
     assert expected["stem.conv.weight"].type.element is ElementType.U8
     assert expected["stem.conv.weight_scale"].type.shape == (1,)
@@ -105,7 +105,7 @@ def test_sixteen_bit_inputs_have_wide_biases(tmp_path: Path) -> None:
 
 
 def test_a_layer_may_compute_in_float_between_quantized_ones(tmp_path: Path) -> None:
-    rows = {name: "i8 0.05 -3 integer" for name in NAMES} | {"middle.project.conv": "i8 0.05 -3 f32"}
+    rows = dict.fromkeys(NAMES, "i8 0.05 -3 integer") | {"middle.project.conv": "i8 0.05 -3 f32"}
     module = mnetdsl.load(written(tmp_path, rows, "  compute")).module
     layers = {op.name: op for op in module.graph.operations}
     assert layers["middle.project.conv"].type.quantization is None
@@ -116,7 +116,7 @@ def test_a_layer_may_compute_in_float_between_quantized_ones(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("row", "opcode"), [("u8 0.05 125", "requantize"), ("f32 1.0 0", "dequantize")])
 def test_an_output_may_be_given_in_other_numbers(tmp_path: Path, row: str, opcode: str) -> None:
-    rows = {name: "i8 0.05 -3" for name in NAMES} | {"output logits": row}
+    rows = dict.fromkeys(NAMES, "i8 0.05 -3") | {"output logits": row}
     (port,) = mnetdsl.load(written(tmp_path, rows)).module.graph.outputs
     assert port.value.producer is not None
     assert port.value.producer.opcode == opcode
@@ -141,7 +141,7 @@ def test_the_rows_that_are_needed_are_those_of_the_table(tmp_path: Path) -> None
     ("name", "code"), [("classifier", "MN1803"), ("middle.project.norm", "MN1802"), ("output scores", "MN1802")]
 )
 def test_missing_and_surplus_rows_are_told(tmp_path: Path, name: str, code: str) -> None:
-    rows = {other: "i8 0.05 -3" for other in NAMES}
+    rows = dict.fromkeys(NAMES, "i8 0.05 -3")
     if rows.pop(name, None) is None:
         rows[name] = "i8 0.05 -3"
     with pytest.raises(MnetError) as problem:
@@ -158,7 +158,7 @@ def test_missing_and_surplus_rows_are_told(tmp_path: Path, name: str, code: str)
     ],
 )
 def test_malformed_rows_are_told_where_they_stand(tmp_path: Path, row: str) -> None:
-    (problem,) = mnetdsl.check(written(tmp_path, {name: "i8 0.05 -3" for name in NAMES} | {"swish": row}))
+    (problem,) = mnetdsl.check(written(tmp_path, dict.fromkeys(NAMES, "i8 0.05 -3") | {"swish": row}))
     assert problem.code == "MN1801"
     assert problem.primary is not None
     assert problem.primary.span.file.position(problem.primary.span.start)[0] == 17 + NAMES.index("swish")

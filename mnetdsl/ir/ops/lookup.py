@@ -28,5 +28,7 @@ class Lookup(Op):
             raise ShapeError(f"`lookup` needs 8 or 16-bit integers, got {self.input.type}", "input")
         channels = self.input.type.shape[-1]
         if shape != (entries,) and (entries != 256 or shape != (channels, entries)):
-            raise ShapeError(f"`lookup` of {self.input.type} needs a table of {entries}, got {self.table.type}", "table")
+            raise ShapeError(
+                f"`lookup` of {self.input.type} needs a table of {entries}, got {self.table.type}", "table"
+            )
         return TensorType(self.input.type.shape, self.table.type.element)
