@@ -2,7 +2,8 @@
 
 A pass never computes a weight. It puts a constant into the graph, and a `Derivation` that says how the constant's
 array follows from those of the weight file; so every pass works alike with and without weights, and its result can
-be printed, read back, and given weights later. Chains are evaluated in float64 and rounded to float32 once; integers stay exact.
+be printed, read back, and given weights later. Chains are evaluated in float64 and rounded to float32 once; integers
+stay exact.
 """
 
 from __future__ import annotations

@@ -57,7 +57,12 @@ QUANTIZABLE: tuple[Pass, ...] = (
 INTEGER: tuple[Pass, ...] = (LowerUnary(), DeadCode())
 """Behind `FLOAT` on a quantized module; a float module has nothing for it."""
 
-PIPELINES: dict[str, tuple[Pass, ...]] = {"float": FLOAT, "quantizable": QUANTIZABLE, "integer": (*FLOAT, *INTEGER), "none": ()}
+PIPELINES: dict[str, tuple[Pass, ...]] = {
+    "float": FLOAT,
+    "quantizable": QUANTIZABLE,
+    "integer": (*FLOAT, *INTEGER),
+    "none": (),
+}
 
 
 def optimize(module: Module, context: Context | None = None, after: AfterPass | None = None) -> Module:
