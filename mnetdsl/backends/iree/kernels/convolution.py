@@ -13,11 +13,17 @@ from iree.compiler.dialects import arith
 from mnetdsl.backends.iree.kernels.activation import activate
 from mnetdsl.backends.iree.kernels.blocking import WORKGROUPS, Block, parts, share
 from mnetdsl.backends.iree.kernels.executables import Buffer, Grid
-from mnetdsl.backends.iree.kernels.language import Memory, MlirValue, Position, accumulate, least, loop, multiply_add
+from mnetdsl.backends.iree.kernels.language import (
+    Memory,
+    MlirValue,
+    Position,
+    Rows,
+    accumulate,
+    least,
+    loop,
+    multiply_add,
+)
 from mnetdsl.backends.iree.kernels.window import Window
-
-UNROLLED = 4
-"""Input channels up to which their loop is written out."""
 
 
 @dataclass(frozen=True)
@@ -60,63 +66,97 @@ class Convolution:
         return -(-self.channels // (self.block.vectors * self.lanes))
 
     def emit(self, group: tuple[Position, Position], *memories: Memory) -> None:
-        rows = self.window.outputs[0]
+        source, weights, bias, *others, target = memories
+        rows, columns = self.window.outputs
+        pitch = columns * self.channels
         height = -(-rows // self.grid[0])
         width = -(-self._panels // self.grid[1]) * self.block.vectors
         top, first = group[0] * height, group[1] * width
-        last = least(first + width, self.channels // self.lanes)
+        vectors = (first, least(first + width, self.channels // self.lanes))
+        origin = Rows(source, self.window.size[1] * self.pitch)
         with loop(top, least(top + height, rows)) as y:
-            for vectors, left, right in parts(first, last, self.block.vectors, self.channels // self.lanes):
-                with loop(left, right, vectors) as vector:
-                    for start, end, size in self.window.strips(self.block.rows):
-                        with loop(start, end, size) as x:
-                            self._block(y, x, size, vector, vectors, *memories)
+            residual = others[0].from_(y * pitch) if others else None
+            self.emit_row(y, origin, weights, bias, target.from_(y * pitch), residual, vectors)
 
-    def _block(self, y: Position, x: Position, size: int, vector: Position, vectors: int, *memories: Memory) -> None:
-        source, weights, bias, *others, target = memories
+    def emit_row(
+        self,
+        y: Position,
+        source: Rows,
+        weights: Memory,
+        bias: Memory,
+        target: Memory,
+        residual: Memory | None = None,
+        vectors: tuple[Position, Position] | None = None,
+    ) -> None:
+        """Output row `y`, which `target` (and `residual`) begin with, for a range of vectors of channels or all."""
+        total = self.channels // self.lanes
+        for width, left, right in parts(*(vectors or (0, total)), self.block.vectors, total):
+            with loop(left, right, width) as vector:
+                for start, end, size in self.window.strips(self.block.rows):
+                    with loop(start, end, size) as x:
+                        sums = self._strip(y, x, size, vector, width, source, weights, bias)
+                        for i, sum in enumerate(sums):
+                            at = (x + i // width) * self.channels + (vector + i % width) * self.lanes
+                            result = activate(sum, self.activation)
+                            if residual is not None:
+                                result = arith.addf(result, residual.vector(at, self.lanes))
+                            target.store(result, at)
+
+    def _strip(
+        self,
+        y: Position,
+        x: Position,
+        size: int,
+        vector: Position,
+        vectors: int,
+        source: Rows,
+        weights: Memory,
+        bias: Memory,
+    ) -> list[MlirValue]:
+        """The sums of `size` outputs from column `x` on times `vectors` vectors of channels, before the activation."""
         window, lanes = self.window, self.lanes
         channel = vector * lanes
         low, high, first = window.rows(y)
         span = vectors * lanes
-        panel = channel * (window.kernel[0] * window.kernel[1] * self.depth)
+        panel = weights.from_(channel * (window.kernel[0] * window.kernel[1] * self.depth))
 
         def tap(row: Position, sums: list[MlirValue]) -> list[MlirValue]:
-            line = (first + row) * (window.size[1] * self.pitch)
-            taps = row * (window.kernel[1] * self.depth * span) + panel
-            for k in range(window.kernel[1]):
-                columns = [window.column(x, output * window.strides[1] + k) for output in range(size)]
-                inside = [(output, column) for output, column in enumerate(columns) if column is not None]
-                if not inside:
-                    continue
-                at = taps + k * (self.depth * span)
+            line = source.row(first + row)
+            for start, length, inside in self._runs(x, size):
+                taps = panel.from_((row * window.kernel[1] + start) * (self.depth * span))
 
                 def step(
                     depth: Position,
                     sums: list[MlirValue],
-                    inside: list[tuple[int, Position]] = inside,
-                    at: Position = at,
+                    inside: list[int] = inside,
+                    start: int = start,
+                    taps: Memory = taps,
                 ) -> list[MlirValue]:
-                    sums = list(sums)
-                    factors = [weights.vector(at + depth * span + j * lanes, lanes) for j in range(vectors)]
-                    for output, column in inside:
-                        value = source.spread(column * self.pitch + line + depth, lanes)
+                    factors = [taps.vector(depth * span + j * lanes, lanes) for j in range(vectors)]
+                    for output in inside:
+                        column = window.column(x, output * window.strides[1] + start)
+                        assert column is not None
+                        value = line.spread(column * self.pitch + depth, lanes)
                         for j, factor in enumerate(factors):
                             sums[output * vectors + j] = multiply_add(value, factor, sums[output * vectors + j])
                     return sums
 
-                if self.depth <= UNROLLED:
-                    for depth in range(self.depth):
-                        sums = step(depth, sums)
-                else:
-                    sums = accumulate(0, self.depth, sums, step)
+                sums = accumulate(0, length * self.depth, sums, step)
             return sums
 
         initial = [bias.vector(channel + j * lanes, lanes) for j in range(vectors)] * size
-        sums = accumulate(low, high, initial, tap)
-        into = y * (window.outputs[1] * self.channels) + channel
-        for i, sum in enumerate(sums):
-            at = (x + i // vectors) * self.channels + into + i % vectors * lanes
-            result = activate(sum, self.activation)
-            if self.residual:
-                result = arith.addf(result, others[0].vector(at, lanes))
-            target.store(result, at)
+        return accumulate(low, high, initial, tap)
+
+    def _runs(self, x: Position, size: int) -> list[tuple[int, int, list[int]]]:
+        """How the columns of the window are walked for a strip: (first, columns, outputs for which they are inside).
+
+        Where the whole strip is inside and nothing pads the pixels, all columns and their channels lie in a row.
+        """
+        window = self.window
+        inside = [
+            [output for output in range(size) if window.column(x, output * window.strides[1] + k) is not None]
+            for k in range(window.kernel[1])
+        ]
+        if self.pitch == self.depth and all(len(outputs) == size for outputs in inside):
+            return [(0, window.kernel[1], inside[0])]
+        return [(k, 1, outputs) for k, outputs in enumerate(inside) if outputs]

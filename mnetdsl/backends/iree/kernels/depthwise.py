@@ -12,7 +12,16 @@ from mnetdsl.backends.iree.kernels.activation import activate
 from mnetdsl.backends.iree.kernels.blocking import share
 from mnetdsl.backends.iree.kernels.executables import Buffer, Grid
 from mnetdsl.backends.iree.kernels.isa import Isa
-from mnetdsl.backends.iree.kernels.language import Memory, MlirValue, Position, accumulate, least, loop, multiply_add
+from mnetdsl.backends.iree.kernels.language import (
+    Memory,
+    MlirValue,
+    Position,
+    Rows,
+    accumulate,
+    least,
+    loop,
+    multiply_add,
+)
 from mnetdsl.backends.iree.kernels.window import Window
 
 MANY_ROWS = 28
@@ -59,54 +68,50 @@ class Depthwise:
         height = -(-rows // self.grid[0])
         width = -(-(self.channels // self.lanes) // self.grid[1]) * self.lanes
         top, first = group[0] * height, group[1] * width
+        channels = (first, least(first + width, self.channels))
+        origin = Rows(source, self.window.size[1] * self.channels)
         with loop(top, least(top + height, rows)) as y:
-            channels = (first, least(first + width, self.channels))
-            into = y * (columns * self.channels)
-            depthwise_row(self, y, channels, source, weights, bias, target, into)
+            self.emit_row(y, origin, weights, bias, target.from_(y * (columns * self.channels)), channels)
 
+    def emit_row(
+        self,
+        y: Position,
+        source: Rows,
+        weights: Memory,
+        bias: Memory,
+        target: Memory,
+        channels: tuple[Position, Position] | None = None,
+    ) -> None:
+        """Output row `y`, which `target` begins with, for a range of channels or all."""
+        for start, end, size in self.window.strips(self.strip):
+            with loop(start, end, size) as x, loop(*(channels or (0, self.channels)), self.lanes) as channel:
+                sums = self._strip(y, x, size, channel, source, weights, bias)
+                for output, sum in enumerate(sums):
+                    target.store(activate(sum, self.activation), (x + output) * self.channels + channel)
 
-def depthwise_row(
-    layer: Depthwise,
-    y: Position,
-    channels: tuple[Position, Position],
-    source: Memory,
-    weights: Memory,
-    bias: Memory,
-    target: Memory,
-    into: Position,
-) -> None:
-    """Output row `y` of `layer` for a range of channels, stored from `into` on."""
-    window, lanes, pitch = layer.window, layer.lanes, layer.channels
-    low, high, first = window.rows(y)
-    for start, end, size in window.strips(layer.strip):
-        with loop(start, end, size) as x, loop(*channels, lanes) as channel:
+    def _strip(
+        self, y: Position, x: Position, size: int, channel: Position, source: Rows, weights: Memory, bias: Memory
+    ) -> list[MlirValue]:
+        """The sums of `size` outputs from column `x` on, before the activation."""
+        window, lanes, pitch = self.window, self.lanes, self.channels
+        low, high, first = window.rows(y)
+        width, stride = window.kernel[1], window.strides[1]
 
-            def tap(
-                row: Position, sums: list[MlirValue], x: Position = x, channel: Position = channel
-            ) -> list[MlirValue]:
-                line = (first + row) * (window.size[1] * pitch) + channel
-                kernel = row * (window.kernel[1] * pitch) + channel
-                factors = [weights.vector(kernel + k * pitch, lanes) for k in range(window.kernel[1])]
-                sums = list(sums)
-                for offset in range((len(sums) - 1) * window.strides[1] + window.kernel[1]):
-                    column = window.column(x, offset)
-                    if column is None:
-                        continue
-                    readers = [
-                        (output, offset - output * window.strides[1])
-                        for output in range(len(sums))
-                        if 0 <= offset - output * window.strides[1] < window.kernel[1]
-                    ]
-                    if readers:
-                        value = source.vector(column * pitch + line, lanes)
-                        for output, k in readers:
-                            sums[output] = multiply_add(value, factors[k], sums[output])
-                return sums
+        def tap(row: Position, sums: list[MlirValue]) -> list[MlirValue]:
+            line = source.row(first + row).from_(channel)
+            kernel = weights.from_(row * (width * pitch) + channel)
+            factors = [kernel.vector(k * pitch, lanes) for k in range(width)]
+            for offset in range((size - 1) * stride + width):
+                column = window.column(x, offset)
+                readers = [output for output in range(size) if 0 <= offset - output * stride < width]
+                if column is None or not readers:
+                    continue
+                value = line.vector(column * pitch, lanes)
+                for output in readers:
+                    sums[output] = multiply_add(value, factors[offset - output * stride], sums[output])
+            return sums
 
-            sums = accumulate(low, high, [bias.vector(channel, lanes)] * size, tap)
-            for output, sum in enumerate(sums):
-                store_at = (x + output) * pitch + into + channel
-                target.store(activate(sum, layer.activation), store_at)
+        return accumulate(low, high, [bias.vector(channel, lanes)] * size, tap)
 
 
 def choose_strip(isa: Isa, window: Window) -> int:

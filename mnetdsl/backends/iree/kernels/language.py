@@ -62,6 +62,14 @@ def as_value(at: Position) -> MlirValue:
     return arith.addi(at.base, _constant(at.offset)) if at.offset else at.base
 
 
+def equal(left: Position, right: Position, then: Position, otherwise: Position) -> Position:
+    """`then` where left == right, else `otherwise`."""
+    if isinstance(left, int) and isinstance(right, int):
+        return then if left == right else otherwise
+    same = arith.cmpi(arith.CmpIPredicate.eq, as_value(left), as_value(right))
+    return Index(arith.select(same, as_value(then), as_value(otherwise)))
+
+
 def least(left: Position, right: Position) -> Position:
     if isinstance(left, int) and isinstance(right, int):
         return min(left, right)
@@ -122,30 +130,51 @@ def workgroup(dimension: int, count: int) -> Position:
 
 @dataclass(frozen=True)
 class Memory:
-    """A flat buffer of one element type; `at` counts elements."""
+    """A flat buffer of one element type, seen from element `start` on; `at` counts elements from there."""
 
     reference: MlirValue
+    start: Position = 0
 
     @property
     def element(self) -> Any:
         return self.reference.type.element_type
 
+    def from_(self, at: Position) -> Memory:
+        """The same buffer from element `at` on."""
+        return Memory(self.reference, self.start + at)
+
     def scalar(self, at: Position) -> MlirValue:
-        return memref.load(self.reference, [as_value(at)])
+        return memref.load(self.reference, self._indices(at))
 
     def vector(self, at: Position, lanes: int) -> MlirValue:
-        return vector.LoadOp(mlir.VectorType.get([lanes], self.element), self.reference, [as_value(at)]).result
+        return vector.LoadOp(mlir.VectorType.get([lanes], self.element), self.reference, self._indices(at)).result
 
     def spread(self, at: Position, lanes: int) -> MlirValue:
         """One element in all lanes."""
         return spread(self.scalar(at), lanes)
 
     def store(self, value: MlirValue, at: Position) -> None:
-        vector.StoreOp(value, self.reference, [as_value(at)])
+        vector.StoreOp(value, self.reference, self._indices(at))
 
     def prefetch(self, at: Position) -> None:
         """Asks for the cache line of an element that will be read soon; past the end does no harm."""
-        memref.prefetch(self.reference, [as_value(at)], False, 2, True)
+        memref.prefetch(self.reference, self._indices(at), False, 2, True)
+
+    def _indices(self, at: Position) -> list[MlirValue]:
+        return [as_value(self.start + at)]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a map in memory, `pitch` elements each: all of them, or in turns the last `ring` that were written."""
+
+    memory: Memory
+    pitch: int
+    ring: int | None = None
+
+    def row(self, y: Position) -> Memory:
+        slot = y if self.ring is None else y % self.ring
+        return self.memory.from_(slot * self.pitch)
 
 
 def spread(scalar: MlirValue, lanes: int) -> MlirValue:

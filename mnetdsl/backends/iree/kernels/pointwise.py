@@ -68,43 +68,66 @@ class Pointwise:
         low, first = group[0] * height, group[1] * width
         high = least(low + height, self.rows)
         last = least(first + width, self.channels // self.lanes)
-        row_parts = parts(low, high, self.block.rows, self.rows)
-        column_parts = parts(first, last, self.block.vectors, self.channels // self.lanes)
-        if self.rows >= MANY_ROWS:
-            for rows, start, end in row_parts:
-                with loop(start, end, rows) as row:
-                    for vectors, left, right in column_parts:
-                        with loop(left, right, vectors) as vector:
-                            self._block(row, rows, vector, vectors, *memories)
-        else:
-            for vectors, left, right in column_parts:
-                with loop(left, right, vectors) as vector:
-                    for rows, start, end in row_parts:
-                        with loop(start, end, rows) as row:
-                            self._block(row, rows, vector, vectors, *memories)
-
-    def _block(self, row: Position, rows: int, vector: Position, vectors: int, *memories: Memory) -> None:
         source, weights, bias, *others, target = memories
+        self.emit_rows((low, high), (first, last), source, weights, bias, target, others[0] if others else None)
+
+    def emit_rows(
+        self,
+        rows: tuple[Position, Position],
+        vectors: tuple[Position, Position],
+        source: Memory,
+        weights: Memory,
+        bias: Memory,
+        target: Memory,
+        residual: Memory | None = None,
+    ) -> None:
+        """A range of rows, beginning with a whole block, times a range of vectors of channels, with a whole panel."""
+        heights = parts(*rows, self.block.rows, self.rows)
+        widths = parts(*vectors, self.block.vectors, self.channels // self.lanes)
+        if self.rows >= MANY_ROWS:
+            for height, start, end in heights:
+                with loop(start, end, height) as row:
+                    for width, left, right in widths:
+                        with loop(left, right, width) as vector:
+                            self._block(row, height, vector, width, source, weights, bias, target, residual)
+        else:
+            for width, left, right in widths:
+                with loop(left, right, width) as vector:
+                    for height, start, end in heights:
+                        with loop(start, end, height) as row:
+                            self._block(row, height, vector, width, source, weights, bias, target, residual)
+
+    def _block(
+        self,
+        row: Position,
+        rows: int,
+        vector: Position,
+        vectors: int,
+        source: Memory,
+        weights: Memory,
+        bias: Memory,
+        target: Memory,
+        residual: Memory | None,
+    ) -> None:
         lanes = self.lanes
         channel = vector * lanes
-        panel, pixel = channel * self.depth, row * self.pitch
+        pixels = source.from_(row * self.pitch)
+        panel = weights.from_(channel * self.depth)
         ahead = self._ahead(row, channel)
         sums = [bias.vector(channel + j * lanes, lanes) for j in range(vectors)] * rows
 
         def step(k: Position, sums: list[MlirValue]) -> list[MlirValue]:
             if ahead is not None:
                 weights.prefetch(ahead + k * lanes)
-            at = panel + k * (vectors * lanes)
-            taps = [weights.vector(at + j * lanes, lanes) for j in range(vectors)]
-            factors = [source.spread(pixel + k + r * self.pitch, lanes) for r in range(rows)]
+            taps = [panel.vector(k * (vectors * lanes) + j * lanes, lanes) for j in range(vectors)]
+            factors = [pixels.spread(k + r * self.pitch, lanes) for r in range(rows)]
             return [multiply_add(factors[i // vectors], taps[i % vectors], sum) for i, sum in enumerate(sums)]
 
-        sums = accumulate(0, self.depth, sums, step)
-        for i, sum in enumerate(sums):
+        for i, sum in enumerate(accumulate(0, self.depth, sums, step)):
             at = (row + i // vectors) * self.channels + channel + i % vectors * lanes
             result = activate(sum, self.activation)
-            if self.residual:
-                result = arith.addf(result, others[0].vector(at, lanes))
+            if residual is not None:
+                result = arith.addf(result, residual.vector(at, lanes))
             target.store(result, at)
 
     def _ahead(self, row: Position, channel: Position) -> Position | None:
@@ -113,6 +136,6 @@ class Pointwise:
         if self.rows >= MANY_ROWS or self.rows == 1 or self.depth * self.channels < PREFETCHED:
             return None
         width = self.block.vectors * self.lanes
-        share = row // self.block.rows % self.block.vectors if not isinstance(row, int) else 0
+        share = row // self.block.rows % self.block.vectors
         wanted = (channel + width) * self.depth + share * (self.depth * self.lanes)
         return least(wanted, self.depth * (self.channels - self.lanes))
