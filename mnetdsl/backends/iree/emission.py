@@ -17,7 +17,7 @@ from iree.compiler.dialects import func
 from mnetdsl.backends.iree.kernels.executables import Executables
 from mnetdsl.backends.iree.kernels.isa import Isa
 from mnetdsl.backends.iree.kernels.layers import Workshop
-from mnetdsl.backends.iree.kernels.roads import Road, take_road
+from mnetdsl.backends.iree.kernels.roads import Road, Roads
 from mnetdsl.backends.iree.ops import EMITTERS
 from mnetdsl.backends.iree.scope import Scope
 from mnetdsl.backends.iree.tensors import tensor_type, unfused
@@ -47,10 +47,10 @@ def emit(module: Module, observe: Collection[str] = (), isa: Isa | None = None) 
     """
     _require_weights(module)
     observed = observed_layers(module, observe)
-    roads: list[Road] = []
     with mlir.Context(), _location(Location(module.name)):
-        text: str = _build(module, observed, isa, roads).operation.get_asm(enable_debug_info=True)
-    return Emitted(text, tuple(roads))
+        built, roads = _build(module, observed, isa)
+        text: str = built.operation.get_asm(enable_debug_info=True)
+    return Emitted(text, roads)
 
 
 def observed_layers(module: Module, observe: Collection[str]) -> list[Op]:
@@ -62,7 +62,7 @@ def observed_layers(module: Module, observe: Collection[str]) -> list[Op]:
     return layers
 
 
-def _build(module: Module, observed: list[Op], isa: Isa | None, roads: list[Road]) -> Any:
+def _build(module: Module, observed: list[Op], isa: Isa | None) -> tuple[Any, tuple[Road, ...]]:
     built = mlir.Module.create()
     built.operation.attributes["sym_name"] = mlir.StringAttr.get(module.name)
     graph = module.graph
@@ -75,16 +75,14 @@ def _build(module: Module, observed: list[Op], isa: Isa | None, roads: list[Road
     block = function.add_entry_block([_port_location(port) for port in graph.inputs])
     shared = {value for op in graph.operations for value in op.operands}.intersection(results)
     scope = Scope(module.resources)
-    shop = None if isa is None else Workshop(scope, Executables(built.body), isa)
+    roads = None if isa is None else Roads(Workshop(scope, Executables(built.body), isa), graph, results)
     for port, argument in zip(graph.inputs, block.arguments, strict=True):
         scope.bind(port.value, argument)
     with mlir.InsertionPoint(block):
         for op in graph.operations:
             with _location(op.location):
-                if shop is not None and op.opcode != "constant":
-                    roads.append(take_road(shop, op))
-                    if roads[-1].kernel is not None:
-                        continue
+                if roads is not None and op.opcode != "constant" and roads.take(op):
+                    continue
                 emitted = EMITTERS[op.opcode](scope, op)
                 if op.result in shared:
                     # Fused with its reader and stored by the same dispatch, IREE 3.13 computes it wrong on Vulkan.
@@ -93,7 +91,7 @@ def _build(module: Module, observed: list[Op], isa: Isa | None, roads: list[Road
         func.ReturnOp([scope.value(value) for value in results])
     _drop_unread_constants(block)
     built.operation.verify()
-    return built
+    return built, () if roads is None else tuple(roads.taken)
 
 
 def _drop_unread_constants(block: Any) -> None:

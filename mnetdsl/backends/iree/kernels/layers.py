@@ -6,39 +6,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import prod
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mnetdsl.backends.iree.kernels.blocking import choose_block
+from mnetdsl.backends.iree.kernels.chain import Chain, Layer, Stage
 from mnetdsl.backends.iree.kernels.channels import Elementwise as ElementwiseKernel
 from mnetdsl.backends.iree.kernels.channels import GlobalPool, Unary
-from mnetdsl.backends.iree.kernels.convolution import Convolution
-from mnetdsl.backends.iree.kernels.depthwise import Depthwise, choose_strip
 from mnetdsl.backends.iree.kernels.executables import Executables, Kernel
+from mnetdsl.backends.iree.kernels.filters import Filter, Unsuitable, describe
 from mnetdsl.backends.iree.kernels.isa import Isa
-from mnetdsl.backends.iree.kernels.packing import pad_last, padded_size, panels
-from mnetdsl.backends.iree.kernels.pointwise import Pointwise
-from mnetdsl.backends.iree.kernels.window import Window
+from mnetdsl.backends.iree.kernels.packing import pad_last, padded_size
 from mnetdsl.backends.iree.layout import Packed
 from mnetdsl.backends.iree.scope import Scope
 from mnetdsl.backends.iree.tensors import MlirValue
 from mnetdsl.ir.core import Op, Value
-from mnetdsl.ir.ops.conv2d import Conv2d
-from mnetdsl.ir.ops.dense import Dense
-from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
 from mnetdsl.ir.ops.elementwise import Elementwise
 from mnetdsl.ir.ops.pool import GlobalAvgPool
 from mnetdsl.ir.ops.shape import Reshape
 from mnetdsl.ir.ops.unary import UnaryOp
-
-Array = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Unsuitable:
-    """No own kernel for this layer: `reason` completes "it runs on linalg, since …"."""
-
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -59,74 +41,53 @@ class Workshop:
 
     def run(self, op: Op, kernel: Kernel, arguments: Sequence[MlirValue]) -> str:
         """Emits the layer and returns its kernel's name."""
-        (result,) = self.executables.dispatch(kernel, arguments)
+        result, *_ = self.executables.dispatch(kernel, arguments)
         self.scope.bind_packed(op.result, Packed(result, self.width(op.result)))
         return kernel.name
 
 
-def conv2d(shop: Workshop, op: Op) -> str | Unsuitable:
-    assert isinstance(op, Conv2d)
-    filter = shop.scope.array(op.filter)
-    if filter is None or _computed(shop, op.bias):
-        return Unsuitable("its filter or bias is computed, not a constant")
-    if op.dilations != (1, 1):
-        return Unsuitable("its window is dilated")
-    depth = filter.shape[2]
-    if filter.shape[:2] == (1, 1) and op.strides == (1, 1) and not any(op.padding):
-        return _product(shop, op, op.input, filter.reshape(depth, -1), op.residual)
-    channels = shop.width(op.result)
-    source = shop.scope.packed(op.input)
-    window = Window.of(op.input.type.shape, filter.shape, op.strides, op.padding)
-    block = choose_block(shop.isa, window.outputs[1], channels // shop.isa.lanes)
-    kernel = Convolution(
-        window, depth, channels, source.pitch, shop.isa.lanes, block, op.activation, op.residual is not None
-    )
-    matrix = pad_last(filter, channels).reshape(-1, channels)
-    packed = panels(matrix, block.vectors * shop.isa.lanes)
-    arguments = [source.value, shop.scope.prepared(f"{op.name}.packed", packed), _bias(shop, op, op.bias, channels)]
-    if op.residual is not None:
-        arguments.append(shop.lanewise(op.residual))
+def filter_layer(shop: Workshop, op: Op) -> str | Unsuitable:
+    """A convolution or a dense layer."""
+    filter = describe(op, shop.scope.array)
+    if isinstance(filter, Unsuitable):
+        return filter
+    if filter.kind == "depthwise":
+        source = Packed(shop.lanewise(filter.input), shop.width(filter.input))
+    else:
+        source = shop.scope.packed(filter.input)
+    kernel = filter.kernel(shop.isa, source.pitch)
+    arguments = [source.value, *_parameters(shop, op, filter, kernel)]
+    if filter.residual is not None:
+        arguments.append(shop.lanewise(filter.residual))
     return shop.run(op, kernel, arguments)
 
 
-def dense(shop: Workshop, op: Op) -> str | Unsuitable:
-    assert isinstance(op, Dense)
-    filter = shop.scope.array(op.filter)
-    if filter is None or _computed(shop, op.bias):
-        return Unsuitable("its filter or bias is computed, not a constant")
-    return _product(shop, op, op.input, filter, None)
+def chain(shop: Workshop, layers: Sequence[Op]) -> str:
+    """Layers of `chains.find_chains` as one kernel; the last one's result is bound. Returns the kernel's name."""
+    filters = [describe(op, shop.scope.array) for op in layers]
+    stages: list[Stage] = []
+    arguments: list[MlirValue] = []
+    for op, filter in zip(layers, filters, strict=True):
+        assert isinstance(filter, Filter)
+        if stages:
+            pitch = stages[-1].layer.channels
+        elif filter.kind == "depthwise":
+            pitch = shop.width(filter.input)
+            arguments.append(shop.lanewise(filter.input))
+        else:
+            source = shop.scope.packed(filter.input)
+            pitch = source.pitch
+            arguments.append(source.value)
+        stages.append(filter.stage(shop.isa, pitch))
+        arguments += _parameters(shop, op, filter, stages[-1].layer)
+        if filter.residual is not None:  # only the last one's: the chain ends at a residual
+            arguments.append(shop.lanewise(filter.residual))
+    return shop.run(layers[-1], Chain(tuple(stages), len(arguments) > 1 + 2 * len(stages)), arguments)
 
 
-def _product(
-    shop: Workshop, op: Conv2d | Dense, input: Value, matrix: Array, residual: Value | None
-) -> str | Unsuitable:
-    rows, channels = prod(op.type.shape[:-1]), shop.width(op.result)
-    source = shop.scope.packed(input)
-    block = choose_block(shop.isa, rows, channels // shop.isa.lanes)
-    kernel = Pointwise(
-        rows, matrix.shape[0], channels, source.pitch, shop.isa.lanes, block, op.activation, residual is not None
-    )
-    packed = panels(pad_last(matrix, channels), block.vectors * shop.isa.lanes)
-    arguments = [source.value, shop.scope.prepared(f"{op.name}.packed", packed), _bias(shop, op, op.bias, channels)]
-    if residual is not None:
-        arguments.append(shop.lanewise(residual))
-    return shop.run(op, kernel, arguments)
-
-
-def depthwise_conv2d(shop: Workshop, op: Op) -> str | Unsuitable:
-    assert isinstance(op, DepthwiseConv2d)
-    filter = shop.scope.array(op.filter)
-    if filter is None or _computed(shop, op.bias):
-        return Unsuitable("its filter or bias is computed, not a constant")
-    if filter.shape[3] != 1:
-        return Unsuitable(f"each of its channels has {filter.shape[3]} kernels")
-    if op.dilations != (1, 1):
-        return Unsuitable("its window is dilated")
-    channels = shop.width(op.result)
-    window = Window.of(op.input.type.shape, filter.shape, op.strides, op.padding)
-    kernel = Depthwise(window, channels, shop.isa.lanes, choose_strip(shop.isa, window), op.activation)
-    weights = shop.scope.prepared(f"{op.name}.packed", pad_last(filter[..., 0], channels))
-    return shop.run(op, kernel, [shop.lanewise(op.input), weights, _bias(shop, op, op.bias, channels)])
+def _parameters(shop: Workshop, op: Op, filter: Filter, layer: Layer) -> list[MlirValue]:
+    weights, bias = filter.packed(layer)
+    return [shop.scope.prepared(f"{op.name}.packed", weights), shop.scope.prepared(f"{op.name}.packed_bias", bias)]
 
 
 def global_avg_pool(shop: Workshop, op: Op) -> str | Unsuitable:
@@ -176,9 +137,7 @@ def reshape(shop: Workshop, op: Op) -> str | Unsuitable:
 OwnLayer = Callable[[Workshop, Op], str | Unsuitable]
 
 OWN_LAYERS: dict[str, OwnLayer] = {
-    "conv2d": conv2d,
-    "depthwise_conv2d": depthwise_conv2d,
-    "dense": dense,
+    **dict.fromkeys(("conv2d", "depthwise_conv2d", "dense"), filter_layer),
     "global_avg_pool": global_avg_pool,
     "add": elementwise,
     "mul": elementwise,
@@ -186,13 +145,3 @@ OWN_LAYERS: dict[str, OwnLayer] = {
     **dict.fromkeys(("relu", "relu6", "hard_sigmoid", "hard_swish", "sigmoid", "silu", "gelu", "tanh"), unary),
 }
 """By opcode. An operation that is missing here always takes linalg."""
-
-
-def _computed(shop: Workshop, bias: Value | None) -> bool:
-    return bias is not None and shop.scope.array(bias) is None
-
-
-def _bias(shop: Workshop, op: Op, bias: Value | None, channels: int) -> MlirValue:
-    array = shop.scope.array(bias)
-    values = np.zeros(0, np.float32) if array is None else array
-    return shop.scope.prepared(f"{op.name}.packed_bias", pad_last(values, channels))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
-from mnetdsl.backends.iree.kernels.layers import OWN_LAYERS, Unsuitable, Workshop
-from mnetdsl.ir.core import Op
+from mnetdsl.backends.iree.kernels.chains import find_chains
+from mnetdsl.backends.iree.kernels.filters import Unsuitable
+from mnetdsl.backends.iree.kernels.layers import OWN_LAYERS, Workshop, chain
+from mnetdsl.ir.core import Graph, Op, Value
 from mnetdsl.ir.location import Location
 
 
@@ -19,14 +22,36 @@ class Road:
     reason: str = ""
 
 
-def take_road(shop: Workshop, op: Op) -> Road:
-    """Emits `op` by its own kernel where it has one; else nothing is emitted, and the caller takes linalg."""
-    own = OWN_LAYERS.get(op.opcode)
-    if own is None:
-        return Road(op.location, op.opcode, None, f"`{op.opcode}` has no own kernel")
-    if not op.type.element.is_float:
-        return Road(op.location, op.opcode, None, f"it computes {op.type.element.value}")
-    taken = own(shop, op)
-    if isinstance(taken, Unsuitable):
-        return Road(op.location, op.opcode, None, taken.reason)
-    return Road(op.location, op.opcode, taken)
+class Roads:
+    """Emits the layers of a graph that have own kernels, and keeps how each layer went, in the graph's order."""
+
+    def __init__(self, shop: Workshop, graph: Graph, results: Collection[Value]) -> None:
+        """`results` are values that the function returns."""
+        self._shop = shop
+        self.taken: list[Road] = []
+        self._chains: dict[Op, list[Op]] = {}
+        for layers in find_chains(graph, shop.scope.array, shop.isa, results):
+            self._chains.update(dict.fromkeys(layers, layers))
+
+    def take(self, op: Op) -> bool:
+        """Emits `op` by an own kernel where it has one; else nothing is emitted, and the caller takes linalg."""
+        layers = self._chains.get(op)
+        if layers is not None:
+            if op is layers[-1]:
+                name = chain(self._shop, layers)
+                self.taken += [Road(each.location, each.opcode, name) for each in layers]
+            return True
+        road = self._road(op)
+        self.taken.append(road)
+        return road.kernel is not None
+
+    def _road(self, op: Op) -> Road:
+        own = OWN_LAYERS.get(op.opcode)
+        if own is None:
+            return Road(op.location, op.opcode, None, f"`{op.opcode}` has no own kernel")
+        if not op.type.element.is_float:
+            return Road(op.location, op.opcode, None, f"it computes {op.type.element.value}")
+        taken = own(self._shop, op)
+        if isinstance(taken, Unsuitable):
+            return Road(op.location, op.opcode, None, taken.reason)
+        return Road(op.location, op.opcode, taken)
