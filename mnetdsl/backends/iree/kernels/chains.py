@@ -1,0 +1,51 @@
+"""Which layers run as one kernel: those between which a map would leave the processor's own cache."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from mnetdsl.backends.iree.kernels.filters import Constants, Filter, Unsuitable, describe
+from mnetdsl.backends.iree.kernels.isa import Isa
+from mnetdsl.backends.iree.kernels.packing import padded_size
+from mnetdsl.ir.core import Graph, Op, Value
+
+LARGE = 768 * 1024
+"""Bytes of a map from which it is worth keeping in bands: half of what a core's second cache holds, or more."""
+
+OPCODES = ("conv2d", "depthwise_conv2d")
+
+
+def find_chains(graph: Graph, constants: Constants, isa: Isa, results: Collection[Value]) -> list[list[Op]]:
+    """Runs of two or more layers, each the only reader of the one before. `results` are values that must exist."""
+    suitable: dict[Op, Filter] = {}
+    for op in graph.operations:
+        if op.opcode in OPCODES and op.type.element.is_float:
+            described = describe(op, constants)
+            if not isinstance(described, Unsuitable):
+                suitable[op] = described
+    chains: list[list[Op]] = []
+    joined: set[Op] = set()
+    for op in suitable:
+        if op in joined:
+            continue
+        chain = [op]
+        while (reader := _next(chain[-1], suitable, isa, results)) is not None:
+            chain.append(reader)
+        if len(chain) > 1:
+            chains.append(chain)
+            joined.update(chain)
+    return chains
+
+
+def _next(op: Op, suitable: dict[Op, Filter], isa: Isa, results: Collection[Value]) -> Op | None:
+    """The layer that continues a chain behind `op`."""
+    _, height, width, channels = op.type.shape
+    size = height * width * padded_size(channels, isa.lanes) * op.type.element.byte_width
+    if size < LARGE or op.result in results or len(op.result.users) != 1:
+        return None
+    (reader,) = op.result.users
+    filter = suitable.get(reader)
+    if filter is None or filter.input is not op.result or suitable[op].residual is not None:
+        return None
+    top, kernel, stride = filter.window.padding[0], filter.window.kernel[0], filter.window.strides[0]
+    return reader if top < kernel and stride <= kernel else None
