@@ -12,6 +12,12 @@ from mnetdsl.ir.core import Graph, Op, Value
 LARGE = 768 * 1024
 """Bytes of a map from which it is worth keeping in bands: half of what a core's second cache holds, or more."""
 
+STREAMED = 70 * 1024
+"""Bytes of a layer's weights up to which it may be in a chain: it reads them again for each row."""
+
+HALOS = 2
+"""Layers of a chain, behind its first, that read rows around their own: each deepens the halo of all before it."""
+
 OPCODES = ("conv2d", "depthwise_conv2d")
 
 
@@ -21,7 +27,7 @@ def find_chains(graph: Graph, constants: Constants, isa: Isa, results: Collectio
     for op in graph.operations:
         if op.opcode in OPCODES and op.type.element.is_float:
             described = describe(op, constants)
-            if not isinstance(described, Unsuitable):
+            if not isinstance(described, Unsuitable) and described.weights.nbytes <= STREAMED:
                 suitable[op] = described
     chains: list[list[Op]] = []
     joined: set[Op] = set()
@@ -30,6 +36,8 @@ def find_chains(graph: Graph, constants: Constants, isa: Isa, results: Collectio
             continue
         chain = [op]
         while (reader := _next(chain[-1], suitable, isa, results)) is not None:
+            if sum(suitable[each].window.kernel[0] > 1 for each in (*chain[1:], reader)) > HALOS:
+                break
             chain.append(reader)
         if len(chain) > 1:
             chains.append(chain)
