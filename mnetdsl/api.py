@@ -249,6 +249,29 @@ class Network:
         chosen = TOLERANCE if tolerance is None else tolerance
         return validate(self.module, on, seed=seed, inputs=inputs, tolerance=chosen, progress=progress)
 
+    def validate_against(
+        self,
+        tflite: str | Path,
+        on: Sequence[str] = ("numpy",),
+        *,
+        seed: int = 0,
+        inputs: Cases | None = None,
+        tolerance: float | None = None,
+        progress: Callable[[str], None] = lambda message: None,
+    ) -> ValidationReport:
+        """Compares every tensor with TensorFlow Lite's reference kernels on the file this network was imported from.
+
+        Quantized tensors must have the same bits, those of float networks may differ by `tolerance` (default 1e-4 of
+        a layer's largest magnitude). Raises `MnetError`: MN1310 to MN1313, MN1701.
+        """
+        from mnetdsl.validate.against import validate_against
+        from mnetdsl.validate.tflite import Reference, read_map
+
+        reference = Reference(str(tflite), read_map(self.path))
+        return validate_against(
+            self.module, reference, on, seed=seed, inputs=inputs, tolerance=tolerance, progress=progress
+        )
+
     def __repr__(self) -> str:
         parameters = "".join(f", {name}={literal(value)}" for name, value in self.instance.parameters.items())
         return f"<Network {self.name} of {self.path.name}{parameters}>"

@@ -1,4 +1,4 @@
-"""`mnet import`: a checkpoint of Keras, torchvision or timm as a `.mnet` file and its weights."""
+"""`mnet import`: a network or checkpoint of another tool as a `.mnet` file and its weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mnetdsl.cli.options import json_option, parse_assignments
+from mnetdsl.cli.options import json_option, parse_assignments, parse_numbers
 
 if TYPE_CHECKING:
     from mnetdsl.importers import Imported
@@ -22,6 +22,7 @@ Examples:
   mnet import mobilenet_v1_0.25_224.h5 -o build/v1
   mnet import mobilenet_v2.pth -o build/v2 --set resolution=192
   mnet import training_run.pth -o build/mine --key state_dict --name mine
+  mnet import vww_96_int8.tflite -o build/vww
 """,
 )
 @click.argument("checkpoint", metavar="CHECKPOINT")
@@ -36,6 +37,13 @@ Examples:
     metavar="NAME=VALUE",
     help="Overrule what is recognized: alpha, resolution, padding, epsilon. May be repeated.",
 )
+@click.option("--mean", callback=parse_numbers, metavar="NUMBERS", help="Of a .tflite's pixels, as --std.")
+@click.option(
+    "--std",
+    callback=parse_numbers,
+    metavar="NUMBERS",
+    help="The network sees (pixel - mean) / std; for float inputs whose file does not say. One number, or one each.",
+)
 @click.option("--ignore-surplus", is_flag=True, help="Leave out tensors that the network has no place for.")
 @click.option("--force", is_flag=True, help="Overwrite files of an earlier import.")
 @json_option
@@ -45,26 +53,29 @@ def command(
     name: str | None,
     key: str | None,
     parameters: Mapping[str, Constant],
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
     ignore_surplus: bool,
     force: bool,
     layout: str,
 ) -> None:
     """Recognize the network in CHECKPOINT and write it as .mnet with its weights.
 
-    CHECKPOINT is a .h5 or .keras of Keras, a .pth or .pt of PyTorch, or .safetensors, of a network of the zoo with the
-    names of keras.applications, torchvision, timm or mnetdsl. Nothing in it is executed.
+    CHECKPOINT is a .tflite of TensorFlow Lite, float or quantized, whose blocks are found among its operators. Or it is
+    a .h5 or .keras of Keras, a .pth or .pt of PyTorch, or .safetensors, of a network of the zoo with the names of
+    keras.applications, torchvision, timm or mnetdsl. Nothing in it is executed.
     """
     from mnetdsl.cli.console import print_json, talk, working
     from mnetdsl.diagnostics import MnetError, error
     from mnetdsl.files import write_folder
-    from mnetdsl.importers import import_checkpoint
 
     if name is not None and not name.isidentifier():
         raise click.UsageError(f"--name {name}: a name has letters, digits and _, for instance --name my_net")
     with working(f"importing {checkpoint}"):
-        imported = import_checkpoint(
-            checkpoint, name=name, key=key, parameters=parameters, ignore_surplus=ignore_surplus
-        )
+        if Path(checkpoint).suffix.lower() == ".tflite":
+            imported = _import_tflite(checkpoint, name, key, parameters, mean, std)
+        else:
+            imported = _import_checkpoint(checkpoint, name, key, parameters, mean, std, ignore_surplus)
     taken = [file for file in imported.files if (Path(folder) / file).exists()]
     if taken and not force:
         raise MnetError(
@@ -81,6 +92,37 @@ def command(
     else:
         _print_text(imported)
     talk(f"wrote {' and '.join(str(Path(folder) / file) for file in imported.files)}")
+
+
+def _import_tflite(
+    path: str,
+    name: str | None,
+    key: str | None,
+    parameters: Mapping[str, Constant],
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+) -> Imported:
+    from mnetdsl.importers.tflite import import_tflite
+
+    if key is not None or parameters:
+        raise click.UsageError("--key and --set are for checkpoints: a .tflite says all of its network itself")
+    return import_tflite(path, name=name, mean=mean, std=std)
+
+
+def _import_checkpoint(
+    path: str,
+    name: str | None,
+    key: str | None,
+    parameters: Mapping[str, Constant],
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    ignore_surplus: bool,
+) -> Imported:
+    from mnetdsl.importers import import_checkpoint
+
+    if mean or std:
+        raise click.UsageError("--mean and --std are for .tflite files: a checkpoint's library is known by its names")
+    return import_checkpoint(path, name=name, key=key, parameters=parameters, ignore_surplus=ignore_surplus)
 
 
 def _as_json(imported: Imported) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -61,6 +62,21 @@ def parse_size(context: click.Context, option: click.Parameter, value: str | Non
     if match is None or int(match[1]) < 1:
         raise click.BadParameter(f"{value!r} is no size; write bytes, or for instance 64K or 1M")
     return int(match[1]) * _SIZE_UNITS.get(match[2], 1)
+
+
+def parse_numbers(context: click.Context, option: click.Parameter, value: str | None) -> tuple[float, ...]:
+    """`127.5` or `123.7,116.3,103.5`; empty where the option is not given."""
+    if value is None:
+        return ()
+    try:
+        numbers = tuple(float(part) for part in value.split(","))
+    except ValueError:
+        numbers = ()
+    if not numbers or not all(math.isfinite(number) for number in numbers):
+        raise click.BadParameter(f"{value!r} is no number; write 127.5, or one for each channel: 123.7,116.3,103.5")
+    if option.name == "std" and min(numbers) <= 0:
+        raise click.BadParameter(f"{value!r}: what pixels are divided by must be above 0")
+    return numbers
 
 
 def file_argument(function: F) -> F:

@@ -27,6 +27,7 @@ Examples:
   mnet validate net.mnet --weights net.safetensors --on c,iree-cpu
   mnet validate mobilenet_v2 --weights random:1 --on iree-cpu,iree-vulkan --set alpha=0.35
   mnet validate net.mnet --inputs photos/ --resize crop --format json
+  mnet validate build/vww --against vww_96_int8.tflite --on numpy,c
 """
 )
 @network_options
@@ -34,9 +35,12 @@ Examples:
 @click.option(
     "--on",
     metavar="BACKENDS",
-    default="c,iree-cpu",
-    show_default=True,
-    help="What to compare with the interpreter, with commas between; see `mnet targets`.",
+    help="What to compare, with commas between; see `mnet targets`. Default: c,iree-cpu; with --against numpy.",
+)
+@click.option(
+    "--against",
+    metavar="TFLITE",
+    help="Compare with TensorFlow Lite's reference kernels on the file that the network was imported from.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the inputs that are made up.")
 @click.option(
@@ -62,7 +66,8 @@ def command(
     parameters: Mapping[str, Constant],
     model: str | None,
     weights: str | None,
-    on: str,
+    on: str | None,
+    against: str | None,
     seed: int,
     inputs: str | None,
     resize: str,
@@ -72,14 +77,16 @@ def command(
     """Compare backends with the interpreter, layer by layer.
 
     FILE is a .mnet file, a folder that holds one, or a network of the zoo. Exits with 4 where a backend differs, and
-    names the first layer past the tolerance.
+    names the first layer past the tolerance. With --against, backends and interpreter are compared with TensorFlow
+    Lite: quantized tensors bit by bit.
     """
     from mnetdsl.backends.runners import check_backend
     from mnetdsl.cli.console import print_json, working
     from mnetdsl.diagnostics import MnetError
     from mnetdsl.images import Resize
 
-    backends = [name.strip() for name in on.split(",") if name.strip()]
+    chosen = on if on is not None else "c,iree-cpu" if against is None else "numpy"
+    backends = list(dict.fromkeys(name.strip() for name in chosen.split(",") if name.strip()))
     if not backends:
         raise click.UsageError("--on names no backend, for instance --on c,iree-cpu")
     for name in backends:
@@ -87,7 +94,12 @@ def command(
     network = load_with_weights(file, parameters, model, weights)
     cases = None if inputs is None else _read_cases(inputs, network.module.graph.inputs, Resize(resize))
     with working(f"validating {network.name}") as progress:
-        report = network.validate(backends, seed=seed, inputs=cases, tolerance=tolerance, progress=progress)
+        if against is None:
+            report = network.validate(backends, seed=seed, inputs=cases, tolerance=tolerance, progress=progress)
+        else:
+            report = network.validate_against(
+                against, backends, seed=seed, inputs=cases, tolerance=tolerance, progress=progress
+            )
     if layout == "json":
         print_json(report.as_json())
     else:
@@ -136,7 +148,8 @@ def _print_text(report: ValidationReport) -> None:
 
     shown = ", ".join(report.inputs[:6]) + (", …" if len(report.inputs) > 6 else "")
     count = f"{len(report.inputs)} input{'s' if len(report.inputs) != 1 else ''}"
-    print(f"{report.model} on {count} ({shown}); tolerance {report.tolerance:g}")
+    accepted = f"tolerance {report.tolerance:g}" if report.tolerance else "bit by bit"
+    print(f"{report.model} on {count} ({shown}); {accepted}")
     print()
     print_table(
         ("BACKEND", "VERDICT", "LAYERS", "WORST", "PLACE", "ABSOLUTE", "RELATIVE"),

@@ -159,6 +159,10 @@ CODES: dict[str, str] = {
     # MN13xx: validation
     "MN1301": "a backend differs from the interpreter",
     "MN1302": "the reference is not finite",
+    "MN1310": "nothing says which layer is which tensor",
+    "MN1311": "another file than the one imported",
+    "MN1312": "a tensor differs from TensorFlow Lite's",
+    "MN1313": "the reference cannot run",
     # MN14xx: command line
     "MN1401": "a command line that cannot be understood",
     "MN1402": "unknown network of the zoo",
@@ -185,6 +189,12 @@ CODES: dict[str, str] = {
     "MN1605": "another evaluation cannot be resumed",
     "MN1606": "no images to evaluate",
     "MN1607": "evaluations of different images",
+    # MN17xx: networks of other tools
+    "MN1701": "a package for TensorFlow Lite is not installed",
+    "MN1702": "no TensorFlow Lite model that can be read",
+    "MN1703": "scales that contradict each other",
+    "MN1704": "an operator that is not supported",
+    "MN1705": "a kind of model that is not imported",
     # MN18xx: quantization
     "MN1801": "malformed table of quantized tensors",
     "MN1802": "a row for a tensor that is not there",

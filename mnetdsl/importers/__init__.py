@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from mnetdsl.importers.layouts import Conversion
 from mnetdsl.importers.network_text import literal, network_text
 from mnetdsl.importers.problems import refuse_other_width, require_fit
 from mnetdsl.importers.recognize import Candidate, recognize, zoo_instance
+from mnetdsl.importers.result import Fact, Imported
 from mnetdsl.sema.values import Symbol, Value
 from mnetdsl.weights import safetensors
 from mnetdsl.weights.entry import Entry
@@ -29,32 +29,6 @@ from mnetdsl.weights.match import match_weights
 __all__ = ["Fact", "Imported", "import_checkpoint"]
 
 _WIDENED = {"F16": "half", "float16": "half", "BF16": "bfloat16"}
-
-
-@dataclass(frozen=True)
-class Fact:
-    """Something that was found out, and from what: `alpha`, `0.25`, "stem.conv has 8 channels"."""
-
-    name: str
-    value: str
-    why: str
-
-
-@dataclass(frozen=True)
-class Imported:
-    """`files` are `<name>.mnet` and `<name>.safetensors`. `surplus` and `counters` were in the checkpoint and are left
-    out; `notes` says what was done on the way."""
-
-    name: str
-    network: str
-    library: str
-    parameters: Mapping[str, Value]
-    facts: tuple[Fact, ...]
-    notes: tuple[str, ...]
-    matched: int
-    surplus: tuple[str, ...]
-    counters: tuple[str, ...]
-    files: Mapping[str, bytes]
 
 
 def import_checkpoint(

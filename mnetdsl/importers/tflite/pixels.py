@@ -1,0 +1,101 @@
+"""What a network's input is in pixels: `mean` and `std` from scales, metadata, or what the user says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mnetdsl.importers.tflite.flat import FlatModel, FlatOperator, FlatTensor
+from mnetdsl.importers.tflite.graph import ImportInput
+from mnetdsl.importers.tflite.metadata import Metadata
+from mnetdsl.importers.tflite.problems import unsupported_model
+
+IMAGE_CHANNELS = (1, 3)
+ASSUMED = 127.5
+FLOAT32_PRECISION = 2.0**-23
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """`mean` and `std` as the user gives them, empty where not, and the metadata of the file."""
+
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    metadata: Metadata = field(default_factory=Metadata)
+
+
+def input_of(
+    model: FlatModel, number: int, place: int, quantize: FlatOperator | None, pixels: Pixels, notes: list[str]
+) -> ImportInput:
+    """The declaration of input `number`; `quantize` is a QUANTIZE that alone reads it. `notes` says what is assumed."""
+    tensor = model.tensors[number]
+    image = len(tensor.shape) == 4 and tensor.shape[3] in IMAGE_CHANNELS
+    name = "image" if image and place == 0 else f"input_{place + 1}" if place else "input"
+    if tensor.shape[:1] != (1,):
+        why = f"its input {tensor} has not one image"
+        raise unsupported_model(model.path, why, "convert the network for one image of a fixed size")
+    if len(tensor.shape) < 2 or 0 in tensor.shape:
+        raise unsupported_model(model.path, f"its input {tensor} has no fixed size", "convert it for a fixed size")
+    mean, std = _normalization(model, tensor, quantize, pixels, image, name, notes)
+    stored = number if tensor.element in ("UINT8", "INT8") else None
+    if quantize is not None:
+        stored = quantize.outputs[0]
+    return ImportInput(name, number, tensor.shape, image, mean, std, number, tensor.element, stored)
+
+
+def _normalization(
+    model: FlatModel,
+    tensor: FlatTensor,
+    quantize: FlatOperator | None,
+    pixels: Pixels,
+    image: bool,
+    name: str,
+    notes: list[str],
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    if tensor.element in ("UINT8", "INT8"):
+        if tensor.quantization is None:
+            raise unsupported_model(model.path, f"its input {tensor} has no scale", "convert the network again")
+        if not image:
+            raise unsupported_model(
+                model.path, f"its input {tensor} is quantized, and no image", "convert it with a float input"
+            )
+        return _of_storage(tensor)
+    if tensor.element != "FLOAT32":
+        raise unsupported_model(
+            model.path,
+            f"its input {tensor} is {tensor.element.lower()}",
+            "convert it with a float, uint8 or int8 input",
+        )
+    if not image:
+        return (), ()
+    if pixels.mean or pixels.std:
+        return pixels.mean or (0.0,), pixels.std or (1.0,)
+    if pixels.metadata.mean and pixels.metadata.std:
+        return pixels.metadata.mean, pixels.metadata.std
+    if quantize is not None:
+        behind = model.tensors[quantize.outputs[0]]
+        if behind.quantization is not None and behind.element in ("UINT8", "INT8"):
+            notes.append(f"`{name}`: mean and std are those that make each pixel one step of {behind}")
+            return _of_storage(behind)
+    notes.append(
+        f"`{name}`: the file does not say how pixels are normalized; mean and std of {ASSUMED} are an assumption, "
+        "give others by --mean and --std"
+    )
+    return (ASSUMED,), (ASSUMED,)
+
+
+def _of_storage(tensor: FlatTensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """A pixel p is stored as p - 128 in int8 and as p in uint8: real = (stored - zero point) * scale."""
+    assert tensor.quantization is not None
+    zero_point = tensor.quantization.zero_points[0] + (128 if tensor.element == "INT8" else 0)
+    return (float(zero_point),), (shortest(1.0 / tensor.quantization.scales[0]),)
+
+
+def shortest(value: float) -> float:
+    """The decimal with fewest digits that is `value` as precisely as float32 knows it."""
+    for digits in range(7):
+        rounded = round(value, digits)
+        if abs(rounded - value) <= abs(value) * FLOAT32_PRECISION:
+            return rounded
+    return float(str(np.float32(value)))

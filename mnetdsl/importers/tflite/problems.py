@@ -1,0 +1,53 @@
+"""Why a TensorFlow Lite file is not imported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mnetdsl.diagnostics import Diagnostic, MnetError, error
+
+
+def damaged(path: str, why: str) -> MnetError:
+    """The file contradicts itself or ends too early."""
+    return MnetError(
+        error(
+            "MN1702",
+            f"the file is no TensorFlow Lite model that can be read: {why}",
+            location=path,
+            help="convert or download it again; `sha256sum` tells whether two copies are the same",
+        )
+    )
+
+
+def bad_quantization(path: str, tensor: str, why: str) -> MnetError:
+    return MnetError(
+        error(
+            "MN1703",
+            f"tensor {tensor} {why}",
+            location=path,
+            help="convert the model again, with a calibration set that reaches this layer",
+        )
+    )
+
+
+def unsupported(path: str, what: str, why: str, remedy: str) -> MnetError:
+    """`what` names the operator with its number and shapes."""
+    return MnetError(error("MN1704", f"{what}: {why}", location=path, help=remedy))
+
+
+def several_unsupported(path: str, lines: Sequence[str]) -> MnetError:
+    return MnetError(*(error("MN1704", line, location=path) for line in lines))
+
+
+def unsupported_model(path: str, why: str, remedy: str) -> MnetError:
+    """Not one operator but the whole is of a kind that is not imported."""
+    return MnetError(error("MN1705", f"the model is not imported: {why}", location=path, help=remedy))
+
+
+def not_finite(path: str, key: str) -> Diagnostic:
+    return error(
+        "MN0706",
+        f"`{key}` has values that are NaN or infinite",
+        location=path,
+        help="the training diverged, or the file is damaged: export the model again",
+    )
