@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mnetdsl.backends.c import SelfTest
     from mnetdsl.backends.c.budget import Budget
     from mnetdsl.cost.summary import Summary
+    from mnetdsl.passes.context import Remark
     from mnetdsl.plan import Plan
     from mnetdsl.validate.cases import Cases
     from mnetdsl.validate.report import ValidationReport
@@ -201,11 +202,13 @@ class Network:
         *,
         budget: Budget | None = None,
         selftest: int | None = None,
+        remark: Callable[[Remark], None] = lambda remark: None,
     ) -> dict[str, bytes]:
         """Files for `target` by name; written to `folder` (whole or not at all) where one is given.
 
         C is held to `budget` (default: the deployment's). `selftest` embeds that many images and the interpreter's
-        answers in a file of their own, which a device can check itself with.
+        answers in a file of their own, which a device can check itself with. `remark` is told how each layer of an
+        IREE module runs.
         Raises `MnetError`, with exit code 3 where the budget is exceeded.
         """
         from mnetdsl.backends.targets import check_target, generate
@@ -214,7 +217,7 @@ class Network:
         check_target(target)
         if target == "host-c" and (problems := self.over_budget(budget)):
             raise MnetError(*problems, exit_code=ExitCode.OVER_BUDGET)
-        files = generate(self.optimized(), target, None if selftest is None else self._selftest(selftest))
+        files = generate(self.optimized(), target, None if selftest is None else self._selftest(selftest), remark)
         if folder is not None:
             write_folder(Path(folder), files)
         return files

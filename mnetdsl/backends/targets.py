@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mnetdsl.diagnostics import ExitCode, MnetError, error
@@ -10,6 +11,7 @@ from mnetdsl.ir.core import Module
 
 if TYPE_CHECKING:
     from mnetdsl.backends.c import SelfTest
+    from mnetdsl.passes.context import Remark
 
 TARGETS: dict[str, str] = {
     "host-c": "portable C99 with a main, Makefile and CMake file, for the machine at hand",
@@ -33,9 +35,15 @@ def check_target(target: str) -> None:
         )
 
 
-def generate(module: Module, target: str, selftest: SelfTest | None = None) -> dict[str, bytes]:
+def generate(
+    module: Module,
+    target: str,
+    selftest: SelfTest | None = None,
+    remark: Callable[[Remark], None] = lambda remark: None,
+) -> dict[str, bytes]:
     """Files of an optimized module for `target`, by name; C with a file of test vectors where some are given.
 
+    `remark` is told how each layer runs, where the backend chooses between ways.
     Raises `MnetError`, also where weights are not loaded.
     """
     check_target(target)
@@ -50,4 +58,7 @@ def generate(module: Module, target: str, selftest: SelfTest | None = None) -> d
         )
     from mnetdsl.backends import iree
 
-    return iree.generate(module, module.name, target).files
+    package = iree.generate(module, module.name, target)
+    for road in package.roads:
+        remark(road.remark())
+    return package.files

@@ -12,6 +12,7 @@ from mnetdsl.cli.options import json_option, load_with_weights, network_options,
 if TYPE_CHECKING:
     from mnetdsl.api import Network
     from mnetdsl.backends.c.budget import Budget
+    from mnetdsl.passes.context import Remark
     from mnetdsl.sema.values import Constant
 
 
@@ -37,6 +38,7 @@ Examples:
     metavar="N",
     help="Embed N images and their answers in a file of its own, with which the C code checks itself.",
 )
+@click.option("--remarks", is_flag=True, help="Say how each layer of an IREE module runs and why, on stderr.")
 @click.option("-o", "--output", "folder", metavar="DIR", required=True, help="Folder for the files, made if missing.")
 @json_option
 def command(
@@ -48,6 +50,7 @@ def command(
     ram: int | None,
     flash: int | None,
     selftest: int | None,
+    remarks: bool,
     folder: str,
     layout: str,
 ) -> None:
@@ -57,13 +60,18 @@ def command(
     files in DIR are left alone. The same input gives the same bytes.
     """
     from mnetdsl.backends.targets import check_target
-    from mnetdsl.cli.console import print_json, print_table, working
+    from mnetdsl.cli.console import print_json, print_table, talk, working
     from mnetdsl.files import format_size
 
     check_target(target)
     network = load_with_weights(file, parameters, model, weights)
     with working(f"compiling {network.name} for {target}"):
-        files = network.compile(target, folder, budget=_budget(network, flash, ram), selftest=selftest)
+        said: list[Remark] = []
+        files = network.compile(
+            target, folder, budget=_budget(network, flash, ram), selftest=selftest, remark=said.append
+        )
+    for remark in said if remarks else ():
+        talk(str(remark))
     arena = _arena(files)
     if layout == "json":
         sizes = [{"name": name, "bytes": len(data)} for name, data in sorted(files.items())]

@@ -68,7 +68,10 @@ class Chain:
 
     @property
     def name(self) -> str:
-        return "__then__".join(_short(stage) for stage in self.stages)
+        first, last = self.stages[0].window, self.stages[-1].window
+        (height, width), (rows, columns) = first.size, last.outputs
+        shapes = f"{height}x{width}_to_{rows}x{columns}x{self.stages[-1].layer.channels}"
+        return f"chain_of_{len(self.stages)}_{shapes}{'_add' if self.residual else ''}"
 
     @property
     def grid(self) -> Grid:
@@ -149,11 +152,3 @@ class Chain:
             end = least(end * stage.window.strides[0] + reach, stage.window.size[0])
             counts.insert(0, end)
         return counts
-
-
-def _short(stage: Stage) -> str:
-    rows, columns = stage.window.outputs
-    kind = type(stage.layer).__name__.lower()
-    size, stride = stage.window.kernel[0], stage.window.strides[0]
-    window = "" if isinstance(stage.layer, Pointwise) else f"_{size}x{size}s{stride}"
-    return f"{kind}_{rows}x{columns}x{stage.layer.channels}{window}_{stage.layer.activation}"

@@ -1,4 +1,4 @@
-"""Which layers run as one kernel: those between which a map would leave the processor's own cache."""
+"""Which layers run as one kernel: those between which a map would take half of a core's own cache, or more."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from mnetdsl.backends.iree.kernels.filters import Constants, Filter, Unsuitable,
 from mnetdsl.backends.iree.kernels.isa import Isa
 from mnetdsl.backends.iree.kernels.packing import padded_size
 from mnetdsl.ir.core import Graph, Op, Value
-
-LARGE = 768 * 1024
-"""Bytes of a map from which it is worth keeping in bands: half of what a core's second cache holds, or more."""
 
 STREAMED = 70 * 1024
 """Bytes of a layer's weights up to which it may be in a chain: it reads them again for each row."""
@@ -49,7 +46,7 @@ def _next(op: Op, suitable: dict[Op, Filter], isa: Isa, results: Collection[Valu
     """The layer that continues a chain behind `op`."""
     _, height, width, channels = op.type.shape
     size = height * width * padded_size(channels, isa.lanes) * op.type.element.byte_width
-    if size < LARGE or op.result in results or len(op.result.users) != 1:
+    if 2 * size < isa.cache or op.result in results or len(op.result.users) != 1:
         return None
     (reader,) = op.result.users
     filter = suitable.get(reader)

@@ -12,15 +12,14 @@ class Isa:
     lanes: float32 values of a vector; channels of a map are padded to a multiple of it.
     registers: vector registers that the allocator has.
     requires: features, as LLVM names them, without which the row does not apply.
-    fused: a multiply-add is one instruction; without it, it would become a call of the C library.
-    broadcast_free: one lane of a register can be a multiplier, so that a broadcast costs no load (NEON).
+    cache: bytes of a core's own second cache, as processors with these instructions usually have.
     """
 
     name: str
     lanes: int
     registers: int
     requires: frozenset[str]
-    fused: bool = True
+    cache: int
 
     def accumulators(self, rows: int, vectors: int) -> bool:
         """Whether a block of `rows` x `vectors` sums stays in registers, beside its weights and one broadcast."""
@@ -28,9 +27,9 @@ class Isa:
 
 
 ISAS: tuple[Isa, ...] = (
-    Isa("avx512", lanes=16, registers=32, requires=frozenset({"avx512f", "avx512vl", "avx512dq", "avx512bw"})),
-    Isa("avx2", lanes=8, registers=16, requires=frozenset({"avx2", "fma"})),
-    Isa("neon", lanes=4, registers=32, requires=frozenset({"neon"})),
+    Isa("avx512", lanes=16, registers=32, requires=frozenset({"avx512f", "avx512vl", "avx512dq"}), cache=1536 * 1024),
+    Isa("avx2", lanes=8, registers=16, requires=frozenset({"avx2", "fma"}), cache=512 * 1024),
+    Isa("neon", lanes=4, registers=32, requires=frozenset({"neon"}), cache=512 * 1024),
 )
 """Best first: the first whose features are all there serves a target. One without any gets linalg only."""
 

@@ -10,16 +10,30 @@ from mnetdsl.backends.iree.kernels.filters import Unsuitable
 from mnetdsl.backends.iree.kernels.layers import OWN_LAYERS, Workshop, chain
 from mnetdsl.ir.core import Graph, Op, Value
 from mnetdsl.ir.location import Location
+from mnetdsl.passes.context import Remark
 
 
 @dataclass(frozen=True)
 class Road:
-    """How the layer at `location` runs: by the own kernel `kernel`, or on linalg for `reason`."""
+    """How the layer at `location` runs: by the own kernel `kernel`, together with the layers `joined` where it is a
+    chain's, or on linalg for `reason`."""
 
     location: Location
     opcode: str
     kernel: str | None
     reason: str = ""
+    joined: tuple[str, ...] = ()
+
+    def remark(self) -> Remark:
+        """As `mnet compile --remarks` says it."""
+        layer = self.location.name or self.opcode
+        if self.kernel is None:
+            what = f"{layer} runs on linalg, since {self.reason}"
+        elif self.joined:
+            what = f"{layer} runs in {self.kernel}, from {self.joined[0]} to {self.joined[-1]}"
+        else:
+            what = f"{layer} runs as {self.kernel}"
+        return Remark("own-kernels", self.kernel is not None, what, self.location)
 
 
 class Roads:
@@ -39,7 +53,8 @@ class Roads:
         if layers is not None:
             if op is layers[-1]:
                 name = chain(self._shop, layers)
-                self.taken += [Road(each.location, each.opcode, name) for each in layers]
+                names = tuple(each.name for each in layers)
+                self.taken += [Road(each.location, each.opcode, name, joined=names) for each in layers]
             return True
         road = self._road(op)
         self.taken.append(road)
