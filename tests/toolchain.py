@@ -14,6 +14,8 @@ DEBIAN_PACKAGES = {
     "clang++": "clang",
     "make": "make",
     "cmake": "cmake",
+    "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
+    "qemu-system-arm": "qemu-system-arm",
 }
 
 

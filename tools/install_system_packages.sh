@@ -11,6 +11,7 @@ package_of() {
         cmake) echo cmake ;;
         sanitizers) echo libclang-rt-14-dev ;;
         vulkan) echo mesa-vulkan-drivers libvulkan1 ;;
+        arm-none-eabi-gcc) echo gcc-arm-none-eabi libnewlib-arm-none-eabi ;; # Debian's gcc only recommends the library
         *) echo "$1" ;;
     esac
 }

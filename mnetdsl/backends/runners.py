@@ -9,6 +9,7 @@ A runner is made from one module and then run any number of times:
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from mnetdsl.diagnostics import ExitCode, MnetError, error
@@ -62,11 +63,22 @@ def _iree_vulkan(module: Module) -> Runner:
     return IreeRunner(module, "iree-vulkan")
 
 
+def _qemu(core: str, module: Module) -> Runner:
+    from mnetdsl.backends.qemu.runner import QemuRunner
+
+    return QemuRunner(module, core)
+
+
 RUNNERS: dict[str, Callable[[Module], Runner]] = {
     "numpy": _numpy,
     "c": _c,
     "iree-cpu": _iree_cpu,
     "iree-vulkan": _iree_vulkan,
+    "qemu:cortex-m3": partial(_qemu, "cortex-m3"),
+    "qemu:cortex-m4": partial(_qemu, "cortex-m4"),
+    "qemu:cortex-m7": partial(_qemu, "cortex-m7"),
+    "qemu:cortex-m33": partial(_qemu, "cortex-m33"),
+    "qemu:cortex-m55": partial(_qemu, "cortex-m55"),
 }
 """Makes the runner of a backend; imports it only then."""
 

@@ -59,6 +59,7 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "iree-cpu": Kind("mnetdsl.bench.host", "the processor at hand, beside other engines"),
+    "qemu": Kind("mnetdsl.bench.qemu", "an emulated Cortex-M, such as qemu:cortex-m4: instructions and bytes"),
 }
 """By the word before the colon of `--on`."""
 

@@ -201,12 +201,20 @@ CODES: dict[str, str] = {
     "MN1803": "a tensor without quantization",
     "MN1804": "two rows for one tensor",
     "MN1805": "a layer without an integer form",
+    # MN19xx: emulated microcontrollers
+    "MN1901": "no compiler for Cortex-M",
+    "MN1902": "no emulator for Cortex-M",
+    "MN1903": "the compiler for Cortex-M failed",
+    "MN1904": "a program on an emulated board failed",
+    "MN1905": "a network too large for an emulated board",
+    "MN1906": "the emulator miscounts",
     # MN20xx: measuring speed
     "MN2001": "nothing measures there",
     "MN2002": "unknown engine",
     "MN2003": "an engine is not installed",
     "MN2004": "an engine failed",
     "MN2005": "an engine computes something else",
+    "MN2006": "an option that means nothing there",
 }
 
 BUDGET_CODES = ("MN1103", "MN1104")

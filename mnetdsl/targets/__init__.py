@@ -1,0 +1,75 @@
+"""What can be compiled for, as data: names that `--target` and `deploy { target … }` share.
+
+A name is written with hyphens on the command line and with underscores in the language, where a hyphen subtracts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mnetdsl.targets.boards import BOARDS
+from mnetdsl.targets.core import Board, Core, Fpu, Helium, Region, blocks, largest_block
+from mnetdsl.targets.cores import CORES
+
+__all__ = [
+    "BOARDS",
+    "CORES",
+    "HOSTS",
+    "NAMES",
+    "Board",
+    "Core",
+    "Device",
+    "Fpu",
+    "Helium",
+    "Region",
+    "blocks",
+    "find_device",
+    "largest_block",
+    "target_name",
+]
+
+HOSTS: dict[str, str] = {
+    "host-c": "portable C99 with a main, Makefile and CMake file, for the machine at hand",
+    "iree-cpu": "IREE module (.vmfb) for the CPU at hand",
+    "iree-vulkan": "IREE module (.vmfb) for Vulkan",
+}
+"""Targets that are no microcontroller -> what comes out."""
+
+NAMES: tuple[str, ...] = (*HOSTS, *CORES, *BOARDS)
+"""Every target."""
+
+
+@dataclass(frozen=True)
+class Device:
+    """A microcontroller by core alone, or a part with its memories."""
+
+    core: Core
+    board: Board | None = None
+
+    @property
+    def name(self) -> str:
+        return self.core.name if self.board is None else self.board.name
+
+    @property
+    def ram(self) -> int | None:
+        """Bytes that one arena can have; None where only the core is known."""
+        return None if self.board is None else largest_block(self.board.ram)
+
+    @property
+    def flash(self) -> int | None:
+        """Bytes for code and constants; None where only the core is known or the flash is none of the part's."""
+        return None if self.board is None else largest_block(self.board.flash)
+
+
+def target_name(written: str) -> str | None:
+    """The target that a name written with hyphens or underscores means; None where there is none."""
+    name = written.lower().replace("_", "-")
+    return name if name in NAMES else None
+
+
+def find_device(written: str) -> Device | None:
+    """The microcontroller behind a target's name; None for hosts and for what is no target."""
+    name = target_name(written)
+    if name in CORES:
+        return Device(CORES[name])
+    return Device(BOARDS[name].core, BOARDS[name]) if name in BOARDS else None

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnetdsl.backends.c import CPackage, generate
+from mnetdsl.backends.c.observation import empty_result, showing_layers, shown_inputs, wanted_operations
 from mnetdsl.backends.c.render import host_files
 from mnetdsl.backends.c.toolchain import compile_objects, find_compiler, library_suffix, link_library
 from mnetdsl.diagnostics import ExitCode, MnetError, error
 from mnetdsl.files import write_folder
 from mnetdsl.interpreter import check_inputs
-from mnetdsl.ir.core import Module, Op, Value
-from mnetdsl.plan.storage import storage_root
+from mnetdsl.ir.core import Module
 
 Array = NDArray[np.generic]
 FLAGS = ("-std=c99", "-O2", "-fPIC")
@@ -92,10 +92,12 @@ class HostRunner:
         batch = check_inputs(self._module, inputs)
         graph = self._module.graph
         arrays = [np.ascontiguousarray(inputs[port.name]) for port in graph.inputs]
-        outputs = {port.name: _empty(port.value, batch) for port in graph.outputs}
-        wanted = self._wanted(frozenset(observe) - outputs.keys())
-        layers = {name: _empty(op.result, batch) for name, op in wanted.items()}
-        sources = self._sources(wanted)
+        outputs = {port.name: empty_result(port.value, batch) for port in graph.outputs}
+        wanted = wanted_operations(self._module, frozenset(observe) - outputs.keys())
+        layers = {name: empty_result(op.result, batch) for name, op in wanted.items()}
+        for name, port_name in shown_inputs(self._module, wanted).items():
+            layers[name][...] = inputs[port_name].reshape(layers[name].shape)
+        sources = showing_layers(self.package.operations, wanted)
         arena = np.empty(self.package.plan.arena_bytes + 8, np.uint8)
         arena = arena[-arena.ctypes.data % 8 :]
         for index in range(batch):
@@ -117,29 +119,7 @@ class HostRunner:
                     ),
                     exit_code=ExitCode.INTERNAL,
                 )
-            for name, op in wanted.items():
-                root = storage_root(op.result)
-                for port, image in zip(graph.inputs, images, strict=True):
-                    if port.value is root:
-                        layers[name][index] = image.reshape(layers[name][index].shape)
         return {**layers, **outputs}
-
-    def _wanted(self, names: Collection[str]) -> dict[str, Op]:
-        """The last operation of each name, in the order of the graph."""
-        found = {op.name: op for op in self._module.graph.operations if op.name in names and op.opcode != "constant"}
-        for name in names:
-            found[name]
-        return found
-
-    def _sources(self, wanted: Mapping[str, Op]) -> dict[int, list[str]]:
-        """Wanted names by the layer whose memory holds their elements: a reshape shows what it reads."""
-        layer_of = {op.result: index for index, op in enumerate(self.package.operations) if op is not None}
-        sources: dict[int, list[str]] = {}
-        for name, op in wanted.items():
-            layer = layer_of.get(storage_root(op.result))
-            if layer is not None:
-                sources.setdefault(layer, []).append(name)
-        return sources
 
 
 def _work_folder() -> tempfile.TemporaryDirectory[str]:
@@ -170,7 +150,3 @@ def _load(library: Path) -> ctypes.CDLL:
                 ),
             )
         ) from None
-
-
-def _empty(value: Value, batch: int) -> Array:
-    return np.empty((batch, *value.type.shape[1:]), value.type.element.dtype)

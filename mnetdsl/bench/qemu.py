@@ -1,0 +1,118 @@
+"""`mnet bench --on qemu:CORE`: instructions and bytes on an emulated microcontroller."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mnetdsl.backends.qemu.machines import MACHINES
+from mnetdsl.backends.qemu.measurement import Measurement
+from mnetdsl.backends.qemu.measurement import measure as measure_on_board
+from mnetdsl.bench import Request, Table
+from mnetdsl.diagnostics import ExitCode, MnetError, error
+from mnetdsl.diagnostics.suggest import did_you_mean
+from mnetdsl.images import random_input
+
+SEED = 1
+"""Of the image that is run."""
+
+
+@dataclass(frozen=True)
+class BoardReport:
+    """A measurement as JSON and as text."""
+
+    measured: Measurement
+
+    def to_json(self) -> dict[str, object]:
+        found = self.measured
+        return {
+            "network": found.network,
+            "on": f"qemu:{found.core}",
+            "machine": found.machine,
+            "total": {
+                "instructions": found.instructions,
+                "arena": found.arena,
+                "stack": found.stack,
+                "code": found.code,
+                "constants": found.constants,
+                "variables": found.variables,
+                "macs": found.macs,
+            },
+            "layers": [
+                {
+                    "index": layer.index,
+                    "name": layer.name,
+                    "op": layer.operation,
+                    "instructions": layer.instructions,
+                    "macs": layer.macs,
+                }
+                for layer in found.layers
+            ],
+        }
+
+    def heading(self) -> Sequence[str]:
+        found = self.measured
+        return [f"{found.network} on {found.core} ({found.machine} in QEMU), one inference, executed instructions"]
+
+    def table(self) -> Table:
+        found = self.measured
+        rows = [
+            (layer.name, layer.operation, f"{layer.instructions:,}", *_per_mac(layer.instructions, layer.macs))
+            for layer in found.layers
+        ]
+        rows.append(("total", "", f"{found.instructions:,}", *_per_mac(found.instructions, found.macs)))
+        return Table(("LAYER", "", "INSTRUCTIONS", "MACS", "PER MAC"), rows, (False, False, True, True, True))
+
+    def notes(self) -> Sequence[str]:
+        found = self.measured
+        return [
+            f"RAM    {found.arena + found.stack + found.variables:>10,} bytes: arena {found.arena:,}, "
+            f"stack {found.stack:,}{f', variables {found.variables:,}' if found.variables else ''}; "
+            "inputs and outputs are the caller's",
+            f"flash  {found.code + found.constants:>10,} bytes: code {found.code:,}, constants {found.constants:,}",
+        ]
+
+
+def measure(request: Request) -> BoardReport:
+    """Raises `MnetError`: MN2001 for a core without a board, MN2006 for options that mean nothing here, and what
+    `backends.qemu.measurement.measure` raises."""
+    check_core(request.machine)
+    check_options(request)
+    inputs = {port.name: random_input(port, SEED) for port in request.module.graph.inputs}
+    return BoardReport(measure_on_board(request.module, request.machine, inputs, request.progress))
+
+
+def check_core(core: str) -> None:
+    """Raises `MnetError` MN2001 for what is no key of `MACHINES`."""
+    if core not in MACHINES:
+        suggestion = did_you_mean(core, list(MACHINES)) if core else None
+        names = ", ".join(f"qemu:{name}" for name in MACHINES)
+        raise MnetError(
+            error(
+                "MN2001",
+                f"no board with `{core}` is emulated" if core else "`qemu` alone does not say which core",
+                help=(f"did you mean `qemu:{suggestion}`? " if suggestion else "") + f"there are {names}",
+            ),
+            exit_code=ExitCode.USAGE,
+        )
+
+
+def check_options(request: Request) -> None:
+    """Raises `MnetError` MN2006: instructions are counted once, on one core, beside nobody."""
+    usual = Request(request.module)
+    given = {"--threads": request.threads != usual.threads, "--against": request.against != usual.against}
+    given["--rounds"] = request.rounds != usual.rounds
+    useless = [option for option, is_given in given.items() if is_given]
+    if useless:
+        raise MnetError(
+            error(
+                "MN2006",
+                f"{' and '.join(useless)} mean{'s' if len(useless) == 1 else ''} nothing for `qemu:{request.machine}`",
+                help="an emulated core counts instructions, the same in each run: leave it out",
+            ),
+            exit_code=ExitCode.USAGE,
+        )
+
+
+def _per_mac(instructions: int, macs: int) -> tuple[str, str]:
+    return (f"{macs:,}", f"{instructions / macs:.2f}") if macs else ("", "")

@@ -1,0 +1,52 @@
+"""`mnet bench --on qemu:CORE`: the shape of its JSON, its text, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.process import ROOT, mnet, refused
+from tests.toolchain import require
+
+DIGITS = ROOT / "examples" / "digits"
+
+
+@pytest.fixture
+def emulator() -> None:
+    require("arm-none-eabi-gcc")
+    require("qemu-system-arm")
+
+
+@pytest.mark.usefixtures("emulator")
+def test_the_digits_network_is_measured_on_cortex_m4() -> None:
+    done = mnet("bench", DIGITS, "--on", "qemu:cortex-m4", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert {"instructions", "arena", "stack", "code", "constants"} <= report["total"].keys()
+    layers = report["layers"]
+    assert [layer["index"] for layer in layers] == list(range(len(layers)))
+    assert "body.0.depthwise.conv" in {layer["name"] for layer in layers}
+    assert sum(layer["instructions"] for layer in layers) == pytest.approx(report["total"]["instructions"], rel=1e-3)
+    assert report["total"]["macs"] == 1_178_144
+
+
+@pytest.mark.usefixtures("emulator")
+def test_text_says_instructions_per_layer_and_what_of_ram_and_flash_is_used(tmp_path: Path) -> None:
+    done = mnet("bench", DIGITS, "--on", "qemu:cortex-m55")
+    assert done.returncode == 0, done.stderr
+    for words in ("mps3-an547", "stem.conv", "total", "RAM", "arena", "stack", "flash", "code", "constants"):
+        assert words in done.stdout
+
+
+def test_unknown_cores_and_options_of_processors_are_refused() -> None:
+    text = refused(mnet("bench", DIGITS, "--on", "qemu:cortex-m5"), "MN2001", exit_code=2)
+    assert "did you mean `qemu:cortex-m55`?" in text
+    refused(mnet("bench", DIGITS, "--on", "qemu"), "MN2001", exit_code=2)
+    refused(mnet("bench", DIGITS, "--on", "qemu:cortex-m4", "--rounds", "3"), "MN2006", exit_code=2)
+
+
+def test_a_missing_tool_is_said_in_words(tmp_path: Path) -> None:
+    text = refused(mnet("bench", DIGITS, "--on", "qemu:cortex-m4", PATH=str(tmp_path)), "MN1901")
+    assert "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi" in text
