@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +23,7 @@ from mnetdsl.importers.tflite.graph import (
 from mnetdsl.importers.tflite.operators import OTHERWISE, REMEDIES, RULES, NotSupportedError
 from mnetdsl.importers.tflite.pixels import Pixels, input_of
 from mnetdsl.importers.tflite.problems import bad_quantization, damaged, unsupported_model
+from mnetdsl.importers.tflite.shapes import ShapesDifferError, result_shape
 from mnetdsl.ir.types import Shape
 
 POSTPROCESS = "TFLite_Detection_PostProcess"
@@ -137,6 +138,7 @@ class _Converter:
     ) -> None:
         values = tuple(self._resolved(number) for number in inputs)
         stored = {self.stored(value) for value in values}
+        self._check_shape(operation, values, output, arguments or {}, list((constants or {}).values()))
         result = self.values[output].storage
         if operation in KEEPS_STORAGE and result is not None and stored != {result}:
             raise NotSupportedError("it stores its result with other numbers than its input", "convert it again")
@@ -165,6 +167,23 @@ class _Converter:
             )
         )
 
+    def _check_shape(
+        self,
+        operation: str,
+        values: Sequence[int],
+        output: int,
+        arguments: Mapping[str, Argument],
+        constants: Sequence[Constant],
+    ) -> None:
+        stated = self.values[output].shape
+        try:
+            shape = result_shape(operation, [self.values[value].shape for value in values], arguments, constants)
+        except ShapesDifferError as problem:
+            raise damaged(self.path, f"operator {self.operator}: {problem}") from None
+        if shape != stated or 0 in shape:
+            given, said = ("x".join(map(str, sizes)) for sizes in (shape, stated))
+            raise damaged(self.path, f"operator {self.operator} gives {given}, and the file says {said}")
+
     # Preparation
 
     def _storage(self, tensor: FlatTensor) -> Storage | None:
@@ -174,7 +193,7 @@ class _Converter:
             raise bad_quantization(self.path, str(tensor), "has several scales, and is no weight")
         storage = Storage(STORED[tensor.element], tensor.quantization.scales[0], tensor.quantization.zero_points[0])
         low, high = storage.bounds
-        if not low <= storage.zero_point <= high:
+        if not low <= storage.zero_point <= high or (storage.element == "i16" and storage.zero_point != 0):
             raise bad_quantization(self.path, str(tensor), f"has the zero point {storage.zero_point}")
         return storage
 
@@ -305,7 +324,7 @@ class _Converter:
             rule(operator, self)
         except NotSupportedError as problem:
             return self._unsupported(operator, problem)
-        except (KeyError, IndexError, ZeroDivisionError):
+        except (KeyError, IndexError, ValueError, ZeroDivisionError):
             raise damaged(self.path, f"operator {operator.number} ({operator.code}) contradicts itself") from None
         return None
 

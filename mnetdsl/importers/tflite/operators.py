@@ -164,6 +164,12 @@ def _pair(operator: FlatOperator, height: str, width: str, default: int = 1) -> 
     return int(operator.options.get(height, default)), int(operator.options.get(width, default))
 
 
+def _dilations(operator: FlatOperator, kernel: tuple[int, int]) -> tuple[int, int]:
+    """Along an axis on which the filter is one pixel, dilation changes nothing."""
+    height, width = _pair(operator, "DilationHFactor", "DilationWFactor")
+    return (height if kernel[0] > 1 else 1), (width if kernel[1] > 1 else 1)
+
+
 def conv2d(operator: FlatOperator, context: Context) -> None:
     size = _map(operator, context)
     filter = _filter(operator, context, (1, 2, 3, 0), 0)
@@ -174,9 +180,9 @@ def conv2d(operator: FlatOperator, context: Context) -> None:
             "train with one group, or with depthwise convolutions",
         )
     strides = _pair(operator, "StrideH", "StrideW")
-    dilations = _pair(operator, "DilationHFactor", "DilationWFactor")
-    activation, written = _activated(operator, context)
     kernel = (kernel_height, kernel_width)
+    dilations = _dilations(operator, kernel)
+    activation, written = _activated(operator, context)
     context.add(
         "conv2d",
         operator.inputs[:1],
@@ -204,9 +210,9 @@ def depthwise_conv2d(operator: FlatOperator, context: Context) -> None:
     multiplier = outputs // size[3]
     array = filter.array.reshape(kernel_height, kernel_width, size[3], multiplier)
     strides = _pair(operator, "StrideH", "StrideW")
-    dilations = _pair(operator, "DilationHFactor", "DilationWFactor")
-    activation, written = _activated(operator, context)
     kernel = (kernel_height, kernel_width)
+    dilations = _dilations(operator, kernel)
+    activation, written = _activated(operator, context)
     context.add(
         "depthwise_conv2d",
         operator.inputs[:1],

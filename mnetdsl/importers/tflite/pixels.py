@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mnetdsl.diagnostics import MnetError, error
 from mnetdsl.importers.tflite.flat import FlatModel, FlatOperator, FlatTensor
 from mnetdsl.importers.tflite.graph import ImportInput
 from mnetdsl.importers.tflite.metadata import Metadata
@@ -38,6 +39,16 @@ def input_of(
     if len(tensor.shape) < 2 or 0 in tensor.shape:
         raise unsupported_model(model.path, f"its input {tensor} has no fixed size", "convert it for a fixed size")
     mean, std = _normalization(model, tensor, quantize, pixels, image, name, notes)
+    for what, numbers in (("mean", mean), ("std", std)):
+        if len(numbers) not in (0, 1, tensor.shape[-1]):
+            raise MnetError(
+                error(
+                    "MN0605",
+                    f"`{what}` has {len(numbers)} numbers, the image has {tensor.shape[-1]} channels",
+                    location=model.path,
+                    help=f"give one number, or {tensor.shape[-1]}",
+                )
+            )
     stored = number if tensor.element in ("UINT8", "INT8") else None
     if quantize is not None:
         stored = quantize.outputs[0]
