@@ -7,7 +7,7 @@ WORKERS ?= 2
 REFERENCES := build/references
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-torch test-references references lint bench fuzz train clean
+.PHONY: help setup demo test test-all test-torch test-references references lint bench bench-host fuzz train clean
 
 help:  ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,10 @@ test-all: lint references  ## everything, slow tests, torch and the reference li
 bench: setup  ## side-by-side measurements; results go to benchmarks/results
 	$(PIP) install --editable '.[bench]'
 	$(BIN)/python benchmarks/interpreter.py
+
+bench-host: setup  ## float networks on this processor beside LiteRT, onnxruntime and OpenVINO
+	$(PIP) install --editable '.[bench]'
+	$(BIN)/python benchmarks/host.py
 
 fuzz: setup  ## ten minutes each of fuzzing the parser, the IR reader and the importer of TensorFlow Lite
 	$(BIN)/python -m tests.fuzz.fuzz_parser --seconds 600
