@@ -19,7 +19,7 @@ from mnetdsl.importers.result import Fact, Imported
 from mnetdsl.importers.tflite.convert import convert
 from mnetdsl.importers.tflite.flat import FlatModel
 from mnetdsl.importers.tflite.graph import ImportGraph
-from mnetdsl.importers.tflite.match import Names, match
+from mnetdsl.importers.tflite.match import Names, NotTheSameError, match
 from mnetdsl.importers.tflite.metadata import read_metadata
 from mnetdsl.importers.tflite.network_text import Row, network_text
 from mnetdsl.importers.tflite.outline import Outline, Run, outline
@@ -28,12 +28,16 @@ from mnetdsl.importers.tflite.problems import not_finite
 from mnetdsl.importers.tflite.reader import read_model, require_plain
 from mnetdsl.importers.tflite.simplify import simplify
 from mnetdsl.importers.tflite.tensors import table_rows, tensor_map, weight_arrays
+from mnetdsl.ir.core import Module
 from mnetdsl.quantize.apply import quantizable, tensor_names
 from mnetdsl.source import SourceFile
 from mnetdsl.syntax.mistakes import KEYWORDS
 from mnetdsl.weights import safetensors
 
 __all__ = ["import_tflite"]
+
+TOO_LARGE = {"MN0503", "MN0506"}
+"""More operations, or larger tensors, than a network of the language may have."""
 
 
 def import_tflite(
@@ -68,7 +72,7 @@ def import_bytes(
     plan = outline(graph)
     own = name or own_name(path)
     doc = _doc(model, graph)
-    module = sema.build(SourceFile(f"{own}.mnet", network_text(graph, plan, own, doc, {}))).module
+    module = _built(SourceFile(f"{own}.mnet", network_text(graph, plan, own, doc, {})))
     names = match(graph, plan.layers(), module)
     rows: list[Row] = []
     if graph.quantized:
@@ -98,6 +102,16 @@ def import_bytes(
         counters=(),
         files=files,
     )
+
+
+def _built(source: SourceFile) -> Module:
+    """The graph of the written text; what the language refuses for its size is the file's fault, else it is ours."""
+    try:
+        return sema.build(source).module
+    except MnetError as problem:
+        if {each.code for each in problem.diagnostics} <= TOO_LARGE:
+            raise
+        raise NotTheSameError(f"the text is refused: {problem.diagnostics[0].message}") from problem
 
 
 def own_name(path: str) -> str:

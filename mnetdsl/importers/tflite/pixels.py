@@ -32,7 +32,7 @@ def input_of(
     """The declaration of input `number`; `quantize` is a QUANTIZE that alone reads it. `notes` says what is assumed."""
     tensor = model.tensors[number]
     image = len(tensor.shape) == 4 and tensor.shape[3] in IMAGE_CHANNELS
-    name = "image" if image and place == 0 else f"input_{place + 1}" if place else "input"
+    name = "image" if image and place == 0 else f"data_{place + 1}" if place else "data"
     if tensor.shape[:1] != (1,):
         why = f"its input {tensor} has not one image"
         raise unsupported_model(model.path, why, "convert the network for one image of a fixed size")
