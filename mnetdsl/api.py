@@ -154,17 +154,34 @@ class Network:
         return plan_memory(self.optimized())
 
     @property
-    def budget(self) -> Budget:
-        """Flash and RAM that the deployment's target declares.
+    def target(self) -> str | None:
+        """The target that the deployment names, as `mnet targets` spells it."""
+        deployment = self.instance.deployment
+        return None if deployment is None else deployment.target
 
-        A deployment that is to be quantized has none yet: what is compiled now is float32.
+    @property
+    def budget(self) -> Budget:
+        """Flash and RAM of the deployment's target, see `budget_on`."""
+        return self.budget_on(self.target)
+
+    def budget_on(self, target: str | None) -> Budget:
+        """Flash and RAM that the deployment declares, else those of the part that `target` names.
+
+        A deployment that is to be quantized and is not yet has none: what would be compiled is float32.
         """
         from mnetdsl.backends.c.budget import Budget
+        from mnetdsl.targets import find_device
 
         deployment = self.instance.deployment
-        if deployment is None or "quantize" in deployment.sections:
+        if deployment is not None and "quantize" in deployment.sections and deployment.quantization is None:
             return Budget()
-        return Budget(deployment.budget("flash"), deployment.budget("ram"))
+        device = find_device(target) if target is not None else None
+        flash = None if deployment is None else deployment.budget("flash")
+        ram = None if deployment is None else deployment.budget("ram")
+        if device is None:
+            return Budget(flash, ram)
+        part = device.name if ram is None and device.ram is not None else ""
+        return Budget(device.flash if flash is None else flash, device.ram if ram is None else ram, part)
 
     def over_budget(self, budget: Budget | None = None) -> tuple[Diagnostic, ...]:
         """What of generated C exceeds `budget` (default: the deployment's), with the layer to blame."""
@@ -206,16 +223,16 @@ class Network:
     ) -> dict[str, bytes]:
         """Files for `target` by name; written to `folder` (whole or not at all) where one is given.
 
-        C is held to `budget` (default: the deployment's). `selftest` embeds that many images and the interpreter's
-        answers in a file of their own, which a device can check itself with. `remark` is told how each layer of an
-        IREE module runs.
+        C is held to `budget` (default: the deployment's, else the target's). `selftest` embeds that many images and
+        the interpreter's answers in a file of their own, which a device can check itself with. `remark` is told how
+        each layer of an IREE module runs.
         Raises `MnetError`, with exit code 3 where the budget is exceeded.
         """
-        from mnetdsl.backends.targets import check_target, generate
+        from mnetdsl.backends.targets import check_target, generate, makes_c
         from mnetdsl.files import write_folder
 
-        check_target(target)
-        if target == "host-c" and (problems := self.over_budget(budget)):
+        target = check_target(target)
+        if makes_c(target) and (problems := self.over_budget(budget or self.budget_on(target))):
             raise MnetError(*problems, exit_code=ExitCode.OVER_BUDGET)
         files = generate(self.optimized(), target, None if selftest is None else self._selftest(selftest), remark)
         if folder is not None:

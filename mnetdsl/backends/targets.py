@@ -8,31 +8,39 @@ from typing import TYPE_CHECKING
 from mnetdsl.diagnostics import ExitCode, MnetError, error
 from mnetdsl.diagnostics.suggest import did_you_mean
 from mnetdsl.ir.core import Module
+from mnetdsl.targets import BOARDS, CORES, HOSTS, NAMES, find_device, target_name
 
 if TYPE_CHECKING:
     from mnetdsl.backends.c import SelfTest
     from mnetdsl.passes.context import Remark
 
 TARGETS: dict[str, str] = {
-    "host-c": "portable C99 with a main, Makefile and CMake file, for the machine at hand",
-    "iree-cpu": "IREE module (.vmfb) for the CPU at hand",
-    "iree-vulkan": "IREE module (.vmfb) for Vulkan",
+    **HOSTS,
+    **{core.name: f"C99 for {core.architecture}" for core in CORES.values()},
+    **{board.name: f"C99 for {board.part}, {board.core.name}" for board in BOARDS.values()},
 }
-"""Name -> what comes out, as `mnet targets` shows it."""
+"""Name -> what comes out."""
 
 
-def check_target(target: str) -> None:
-    """Raises `MnetError` for a target that does not exist."""
-    if target not in TARGETS:
-        suggestion = did_you_mean(target, list(TARGETS))
+def check_target(target: str) -> str:
+    """The target that a name with hyphens or underscores means. Raises `MnetError` MN1101 where there is none."""
+    name = target_name(target)
+    if name is None:
+        suggestion = did_you_mean(target, list(NAMES))
         raise MnetError(
             error(
                 "MN1101",
                 f"there is no target `{target}`",
-                help=(f"did you mean `{suggestion}`? " if suggestion else "") + f"targets: {', '.join(TARGETS)}",
+                help=(f"did you mean `{suggestion}`? " if suggestion else "") + f"targets: {', '.join(NAMES)}",
             ),
             exit_code=ExitCode.USAGE,
         )
+    return name
+
+
+def makes_c(target: str) -> bool:
+    """Whether a target's files are C sources, which have an arena and a budget."""
+    return target_name(target) == "host-c" or find_device(target) is not None
 
 
 def generate(
@@ -46,19 +54,19 @@ def generate(
     `remark` is told how each layer runs, where the backend chooses between ways.
     Raises `MnetError`, also where weights are not loaded.
     """
-    check_target(target)
-    if target == "host-c":
+    name = check_target(target)
+    if makes_c(name):
         from mnetdsl.backends import c
 
         return c.generate(module, module.name, c.Options(selftest=selftest)).files
     if selftest is not None:
         raise MnetError(
-            error("MN1105", f"`{target}` has no self-test", help="it belongs to generated C: --target host-c"),
+            error("MN1105", f"`{name}` has no self-test", help="it belongs to generated C: --target host-c"),
             exit_code=ExitCode.USAGE,
         )
     from mnetdsl.backends import iree
 
-    package = iree.generate(module, module.name, target)
+    package = iree.generate(module, module.name, name)
     for road in package.roads:
         remark(road.remark())
     return package.files

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 Examples:
   mnet compile net.mnet --weights net.safetensors --target host-c -o build/net
   mnet compile mobilenet_v2 --weights random:1 --target iree-cpu -o build/v2
-  mnet compile net.mnet --target host-c --ram 64K --selftest 1 -o build/net
+  mnet compile net.mnet --target cortex-m4 --ram 64K --flash 512K -o build/net
+  mnet compile net.mnet --target stm32f407 --selftest 1 -o build/net
   mnet compile net.mnet --target iree-vulkan --set resolution=96 -o build/net96
 """
 )
@@ -29,9 +30,12 @@ Examples:
 @weights_option
 @click.option("--target", metavar="TARGET", required=True, help="What to compile for; `mnet targets` lists them.")
 @click.option(
-    "--ram", callback=parse_size, metavar="SIZE", help="RAM of the target, such as 64K; else the deployment's."
+    "--ram",
+    callback=parse_size,
+    metavar="SIZE",
+    help="RAM for it, such as 64K; else the deployment's, else the target's.",
 )
-@click.option("--flash", callback=parse_size, metavar="SIZE", help="Flash of the target, such as 1M.")
+@click.option("--flash", callback=parse_size, metavar="SIZE", help="Flash for it, such as 1M.")
 @click.option(
     "--selftest",
     type=click.IntRange(min=1),
@@ -63,12 +67,12 @@ def command(
     from mnetdsl.cli.console import print_json, print_table, talk, working
     from mnetdsl.files import format_size
 
-    check_target(target)
+    target = check_target(target)
     network = load_with_weights(file, parameters, model, weights)
     with working(f"compiling {network.name} for {target}"):
         said: list[Remark] = []
         files = network.compile(
-            target, folder, budget=_budget(network, flash, ram), selftest=selftest, remark=said.append
+            target, folder, budget=_budget(network, target, flash, ram), selftest=selftest, remark=said.append
         )
     for remark in said if remarks else ():
         talk(str(remark))
@@ -87,12 +91,14 @@ def command(
         print(f"\narena {arena['bytes']:,} bytes, lower bound {arena['lower_bound']:,}")
 
 
-def _budget(network: Network, flash: int | None, ram: int | None) -> Budget:
-    """What the command line says, else what the deployment says."""
+def _budget(network: Network, target: str, flash: int | None, ram: int | None) -> Budget:
+    """What the command line says, else what the deployment says, else what the target has."""
     from mnetdsl.backends.c.budget import Budget
 
-    declared = network.budget
-    return Budget(declared.flash if flash is None else flash, declared.ram if ram is None else ram)
+    declared = network.budget_on(target)
+    if ram is not None:
+        return Budget(declared.flash if flash is None else flash, ram)
+    return Budget(declared.flash if flash is None else flash, declared.ram, declared.part)
 
 
 def _arena(files: Mapping[str, bytes]) -> dict[str, int] | None:

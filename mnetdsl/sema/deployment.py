@@ -13,6 +13,7 @@ from mnetdsl.sema.report import Report, Reported
 from mnetdsl.sema.signatures import accepts
 from mnetdsl.sema.values import Constant, FileScope, ModelValue, Value, as_constant, describe
 from mnetdsl.syntax import ast
+from mnetdsl.targets import NAMES, target_name
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,12 @@ class Deployment:
     weights: str | None
     sections: dict[str, Section]
     quantization: tuple[QuantizedTensor, ...] | None = None
+
+    @property
+    def target(self) -> str | None:
+        """The target that a section names, as `mnet targets` spells it."""
+        section = self.sections.get("target")
+        return None if section is None else target_name(section.argument)
 
     def budget(self, name: str) -> int | None:
         """Bytes of `flash` or `ram` that the target section declares."""
@@ -171,6 +178,18 @@ def _argument(section: ast.Section, spec: SectionSpec, report: Report) -> str:
                 f"cannot quantize to `{name}`",
                 at=section.argument.span,
                 help=f"the types are {', '.join(QUANTIZED_TYPES)}",
+            )
+        )
+    if section.name.text == "target" and target_name(name) is None:
+        known = [target.replace("-", "_") for target in NAMES]
+        suggestion = did_you_mean(name, known)
+        report.add(
+            error(
+                "MN0610",
+                f"there is no target `{name}`",
+                at=section.argument.span,
+                label=f"did you mean `{suggestion}`?" if suggestion else "",
+                help="`mnet targets` lists them; a hyphen is written as underscore here, such as cortex_m4",
             )
         )
     return name

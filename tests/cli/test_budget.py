@@ -61,3 +61,26 @@ int main(void) {
     sources = ["check.c", "tiny.c", "tiny_weights.c", "tiny_selftest.c", "tiny_labels.c"]
     subprocess.run([require("gcc"), "-std=c99", "-o", "check", *sources], cwd=folder / "out", check=True)
     subprocess.run([folder / "out" / "check"], check=True)
+
+
+def test_a_part_brings_its_own_budget(folder: Path) -> None:
+    (folder / "tiny.mnet").write_text(NETWORK.replace("u8[8, 8, 3]", "u8[600, 600, 3]"))
+    command = ("compile", "tiny.mnet", "--weights", "random:1", "-o", "out")
+    text = refused(mnet(*command, "--target", "stm32f407", cwd=folder), "MN1103", exit_code=3)
+    assert "131,072 are available" in text
+    assert "the largest of `stm32f407`" in text
+    assert mnet(*command, "--target", "stm32f407", "--ram", "8M", cwd=folder).returncode == 0
+    assert mnet(*command, "--target", "cortex_m4", cwd=folder).returncode == 0
+
+
+def test_a_deployment_for_a_part_is_held_to_its_memories(folder: Path) -> None:
+    deploy = DEPLOY.replace("cortex_m4 { flash = 1M, ram = RAM }", "stm32f407 {}")
+    (folder / "tiny.mnet").write_text(NETWORK.replace("u8[8, 8, 3]", "u8[600, 600, 3]") + deploy)
+    refused(mnet("check", "tiny.mnet", cwd=folder), "MN1103", exit_code=3)
+    (folder / "tiny.mnet").write_text(NETWORK + deploy)
+    assert mnet("check", "tiny.mnet", cwd=folder).returncode == 0
+
+
+def test_a_deployment_for_an_unknown_target_is_refused_with_the_one_it_means(folder: Path) -> None:
+    (folder / "tiny.mnet").write_text(NETWORK + DEPLOY.replace("cortex_m4", "cortexm4").replace("RAM", "64K"))
+    assert "did you mean `cortex_m4`?" in refused(mnet("check", "tiny.mnet", cwd=folder), "MN0610")

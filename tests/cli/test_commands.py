@@ -214,3 +214,12 @@ def test_weights_of_a_deployment_are_found_beside_the_file(folder: Path) -> None
 
 def test_an_unknown_code_is_a_mistake_of_the_command_line(tmp_path: Path) -> None:
     refused(mnet("explain", "MN9999", cwd=tmp_path), "MN1402", exit_code=2)
+
+
+def test_one_target_shows_memories_flags_and_sources() -> None:
+    text = printed("targets", "stm32h743")
+    for words in ("AXI SRAM", "0x24000000", "524,288", "-mcpu=cortex-m7", "DS12110"):
+        assert words in text
+    (described,) = json.loads(printed("targets", "stm32h743", "--format", "json"))["targets"]
+    assert described["largest_ram"] == 512 * 1024
+    assert described["core"]["dsp"] is True

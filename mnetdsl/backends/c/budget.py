@@ -13,10 +13,14 @@ from mnetdsl.plan import Plan
 
 @dataclass(frozen=True)
 class Budget:
-    """Bytes that a target offers; None is not limited."""
+    """Bytes that a target offers; None is not limited.
+
+    `part` names the part whose RAM this is, empty where a person gave a number.
+    """
 
     flash: int | None = None
     ram: int | None = None
+    part: str = ""
 
 
 def over_budget(module: Module, plan: Plan, budget: Budget) -> Iterator[Diagnostic]:
@@ -26,6 +30,7 @@ def over_budget(module: Module, plan: Plan, budget: Budget) -> Iterator[Diagnost
     """
     if budget.ram is not None and plan.arena_bytes > budget.ram:
         names = [buffer.name for buffer in plan.peak_buffers]
+        notes = [f"an arena is one piece of memory, and this is the largest of `{budget.part}`"] if budget.part else []
         met = " and ".join(f"`{buffer.name}` ({format_size(buffer.size)})" for buffer in plan.peak_buffers)
         yield error(
             "MN1103",
@@ -33,7 +38,7 @@ def over_budget(module: Module, plan: Plan, budget: Budget) -> Iterator[Diagnost
             f"{plan.arena_bytes - budget.ram:,} too many",
             location=_place(module, names),
             help="lower the resolution or the width of the layers that meet there",
-            notes=f"at the peak meet {met}" if met else "",
+            notes=(*([f"at the peak meet {met}"] if met else []), *notes),
         )
     constants = sorted(module.graph.constants(), key=lambda op: (-op.type.byte_size, op.name))
     flash = sum(op.type.byte_size for op in constants)
