@@ -51,9 +51,26 @@ class BlockText:
     fixed: dict[str, object]
     defaults: dict[str, object]
 
+    def given(self, block: Block) -> dict[str, object]:
+        return _alike(self.definition)[self.definition.instances.index(block)]
+
     @property
     def parameters(self) -> tuple[str, ...]:
         return tuple(name for name in TYPES if name in self.defaults or name in ALWAYS[self.definition.kind])
+
+
+def _alike(definition: Definition) -> list[dict[str, object]]:
+    """The settings of all calls, with one type for each: where one of them is a list, all are."""
+    calls = [dict(settings(block)) for block in definition.instances]
+    for key in ("kernel", "stride", "dilation"):
+        if any(isinstance(given[key], tuple) for given in calls):
+            for given in calls:
+                size = given[key]
+                given[key] = size if isinstance(size, tuple) else (size, size)
+    if any(isinstance(given["padding"], tuple) for given in calls):
+        for given, block in zip(calls, definition.instances, strict=True):
+            given["padding"] = block.depthwise.layer.arguments["padding"]
+    return calls
 
 
 def block_texts(definitions: Sequence[Definition], graph: ImportGraph) -> list[BlockText]:
@@ -72,7 +89,7 @@ def block_texts(definitions: Sequence[Definition], graph: ImportGraph) -> list[B
 
 
 def _block_text(name: str, squeeze: str, definition: Definition, graph: ImportGraph) -> BlockText:
-    calls = [dict(settings(block)) for block in definition.instances]
+    calls = _alike(definition)
     fixed: dict[str, object] = {}
     defaults: dict[str, object] = {}
     unused = {"channels"}
@@ -92,6 +109,8 @@ def _block_text(name: str, squeeze: str, definition: Definition, graph: ImportGr
         values = [given[key] for given in calls]
         if len(set(values)) == 1 and key != "expanded":
             fixed[key] = values[0]
+        elif any(isinstance(value, tuple) for value in values):
+            defaults[key] = Counter(values).most_common(1)[0][0]
         elif key in ("stride", "reduced", "dilation", "multiplier"):
             defaults[key] = 0 if key == "reduced" else 1
         elif key == "padding":
@@ -122,10 +141,8 @@ def defined(text: BlockText, graph: ImportGraph) -> list[str]:
 def _parameter(name: str, text: BlockText) -> str:
     default = text.defaults.get(name)
     type = TYPES[name]
-    if any(isinstance(settings(block)[name], tuple) for block in text.definition.instances):
+    if any(isinstance(given[name], tuple) for given in _alike(text.definition)):
         type = "list"
-    if name == "padding" and type == "list":
-        default = None
     return f"{name}: {type}" + ("" if default is None else f" = {literal(default)}")
 
 
@@ -251,7 +268,7 @@ def _gate(gate: Layer) -> str:
 def used(text: BlockText, blocks: Sequence[Block], name: str, source: str, target: str) -> list[str]:
     """A call, or a loop over a table of its arguments."""
     if len(blocks) == 1:
-        given = dict(settings(blocks[0]))
+        given = text.given(blocks[0])
         named = {
             key: literal(given[key])
             for key in text.parameters
@@ -288,7 +305,7 @@ def used(text: BlockText, blocks: Sequence[Block], name: str, source: str, targe
 
 
 def _cells(text: BlockText, block: Block) -> dict[str, object]:
-    given = settings(block)
+    given = text.given(block)
     return {key: given[key] for key in text.parameters}
 
 
