@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mnetdsl.cli.options import json_option, parse_assignments, parse_numbers
+from mnetdsl.cli.options import is_name, json_option, parse_assignments, parse_numbers
 
 if TYPE_CHECKING:
     from mnetdsl.importers import Imported
@@ -69,7 +69,7 @@ def command(
     from mnetdsl.diagnostics import MnetError, error
     from mnetdsl.files import write_folder
 
-    if name is not None and not name.isidentifier():
+    if name is not None and not is_name(name):
         raise click.UsageError(f"--name {name}: a name has letters, digits and _, for instance --name my_net")
     with working(f"importing {checkpoint}"):
         if Path(checkpoint).suffix.lower() == ".tflite":

@@ -19,6 +19,7 @@ _SIZE_UNITS = {"K": 1024, "M": 1024 * 1024}
 _INT = re.compile(r"([+-]?\d+)([KM]?)")
 _FLOAT = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?")
 _WORD = re.compile(r"[A-Za-z_]\w*")
+_WORDS_INSIDE = ("as", "in", "of", "mnet", "and", "or", "not", "true", "false")
 
 
 def parse_assignments(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, Constant]:
@@ -62,6 +63,13 @@ def parse_size(context: click.Context, option: click.Parameter, value: str | Non
     if match is None or int(match[1]) < 1:
         raise click.BadParameter(f"{value!r} is no size; write bytes, or for instance 64K or 1M")
     return int(match[1]) * _SIZE_UNITS.get(match[2], 1)
+
+
+def is_name(text: str) -> bool:
+    """Whether a network can be called so: a word of letters, digits and _ that is none of the language's own."""
+    from mnetdsl.syntax.mistakes import KEYWORDS
+
+    return _WORD.fullmatch(text) is not None and text.isascii() and text not in (*KEYWORDS, *_WORDS_INSIDE)
 
 
 def parse_numbers(context: click.Context, option: click.Parameter, value: str | None) -> tuple[float, ...]:

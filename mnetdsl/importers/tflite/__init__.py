@@ -24,10 +24,10 @@ from mnetdsl.importers.tflite.metadata import read_metadata
 from mnetdsl.importers.tflite.network_text import Row, network_text
 from mnetdsl.importers.tflite.outline import Outline, Run, outline
 from mnetdsl.importers.tflite.pixels import Pixels
-from mnetdsl.importers.tflite.problems import not_finite
+from mnetdsl.importers.tflite.problems import not_finite, two_stores
 from mnetdsl.importers.tflite.reader import read_model, require_plain
 from mnetdsl.importers.tflite.simplify import simplify
-from mnetdsl.importers.tflite.tensors import table_rows, tensor_map, weight_arrays
+from mnetdsl.importers.tflite.tensors import lost_layers, table_rows, tensor_map, weight_arrays
 from mnetdsl.ir.core import Module
 from mnetdsl.quantize.apply import quantizable, tensor_names
 from mnetdsl.source import SourceFile
@@ -36,6 +36,7 @@ from mnetdsl.weights import safetensors
 
 __all__ = ["import_tflite"]
 
+OTHER_WORDS = ("as", "in", "of", "mnet", "and", "or", "not", "true", "false")
 TOO_LARGE = {"MN0503", "MN0506"}
 """More operations, or larger tensors, than a network of the language may have."""
 
@@ -76,7 +77,11 @@ def import_bytes(
     names = match(graph, plan.layers(), module)
     rows: list[Row] = []
     if graph.quantized:
-        rows = table_rows(graph, names, tensor_names(quantizable(module)))
+        needed = tensor_names(quantizable(module))
+        lost = next(lost_layers(graph, names, needed), None)
+        if lost is not None:
+            raise two_stores(path, model.operators[lost.operator])
+        rows = table_rows(graph, names, needed)
     arrays = weight_arrays(graph, names)
     for key, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -119,7 +124,7 @@ def own_name(path: str) -> str:
     stem = re.sub(r"\W+", "_", PurePath(path).stem, flags=re.ASCII).strip("_")
     if not stem or not stem[0].isalpha():
         stem = f"net_{stem}".rstrip("_")
-    return f"{stem}_net" if stem in KEYWORDS else stem
+    return f"{stem}_net" if stem in (*KEYWORDS, *OTHER_WORDS) else stem
 
 
 def _doc(model: FlatModel, graph: ImportGraph) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 from mnetdsl.diagnostics import Diagnostic, MnetError, error
 from mnetdsl.importers.tflite.flat import ELEMENTS, FlatModel, FlatOperator, FlatQuantization, FlatTensor
 from mnetdsl.importers.tflite.graph import (
+    KEEPS_STORAGE,
     STORED,
     Argument,
     Constant,
@@ -28,8 +29,6 @@ from mnetdsl.ir.types import Shape
 
 POSTPROCESS = "TFLite_Detection_PostProcess"
 MAX_LISTED = 20
-KEEPS_STORAGE = frozenset({"reshape", "pad", "max_pool", "avg_pool", "slice", "transpose", "resize"})
-"""Operations whose result is stored with the numbers of their input."""
 
 
 def convert(model: FlatModel, pixels: Pixels, labels: Sequence[tuple[str, ...]] = ()) -> ImportGraph:

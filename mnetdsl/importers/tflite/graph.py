@@ -13,6 +13,9 @@ from mnetdsl.ir.types import Shape
 STORED = {"UINT8": "u8", "INT8": "i8", "INT16": "i16"}
 """Element types of quantized activations -> what the table of a deployment calls them."""
 
+KEEPS_STORAGE = frozenset({"reshape", "pad", "max_pool", "avg_pool", "slice", "transpose", "resize"})
+"""Operations whose result is stored with the numbers of their input."""
+
 Argument = int | float | str | bool | tuple[int, ...] | tuple[float, ...]
 
 

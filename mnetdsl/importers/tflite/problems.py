@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from mnetdsl.diagnostics import Diagnostic, MnetError, error
+from mnetdsl.importers.tflite.flat import FlatOperator
 
 
 def damaged(path: str, why: str) -> MnetError:
@@ -30,13 +29,17 @@ def bad_quantization(path: str, tensor: str, why: str) -> MnetError:
     )
 
 
-def unsupported(path: str, what: str, why: str, remedy: str) -> MnetError:
-    """`what` names the operator with its number and shapes."""
-    return MnetError(error("MN1704", f"{what}: {why}", location=path, help=remedy))
-
-
-def several_unsupported(path: str, lines: Sequence[str]) -> MnetError:
-    return MnetError(*(error("MN1704", line, location=path) for line in lines))
+def two_stores(path: str, operator: FlatOperator) -> MnetError:
+    """A clamp that stores its result with other numbers than the layer in front of it, whose clamp it is here."""
+    return MnetError(
+        error(
+            "MN1704",
+            f"operator {operator.number} ({operator.code}) is not supported: it stores the result of a layer a second "
+            "time with other numbers",
+            location=path,
+            help="convert the network so that this activation is part of the layer in front of it",
+        )
+    )
 
 
 def unsupported_model(path: str, why: str, remedy: str) -> MnetError:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 
 import numpy as np
 
 from mnetdsl.importers.tflite.flat import Array
-from mnetdsl.importers.tflite.graph import Constant, ImportGraph, Layer, Storage
+from mnetdsl.importers.tflite.graph import KEEPS_STORAGE, Constant, ImportGraph, Layer, Storage
 from mnetdsl.importers.tflite.match import Names
 from mnetdsl.importers.tflite.network_text import Row
 
@@ -73,6 +73,17 @@ def table_rows(graph: ImportGraph, names: Names, needed: list[str]) -> list[Row]
         elif output.row is not None:
             rows.append(Row(f"output {output.name}", output.row, 1.0, 0))
     return rows
+
+
+def lost_layers(graph: ImportGraph, names: Names, needed: list[str]) -> Iterator[Layer]:
+    """Layers that the quantized graph has not, though they store their result anew: clamps behind a layer that is
+    stored with other numbers."""
+    kept = set(needed)
+    for layer in graph.layers:
+        storage = graph.values[layer.output].storage
+        moved = layer.operation in KEEPS_STORAGE or storage == graph.storage(layer.inputs[0])
+        if storage is not None and not moved and names.layers[layer.output] not in kept:
+            yield layer
 
 
 def _row(name: str, storage: Storage, per_tensor: bool) -> Row:

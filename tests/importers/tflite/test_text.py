@@ -257,3 +257,21 @@ def test_a_detector_is_imported_up_to_the_decoding_of_its_boxes() -> None:
 def test_a_network_is_called_like_its_file(path: str, name: str) -> None:
     assert own_name(path) == name
     assert own_name("model.tflite") == "model_net"
+
+
+def test_a_clamp_that_stores_its_result_anew_is_refused() -> None:
+    maker = Maker("int8")
+    x = maker.conv(maker.input((1, 8, 8, 3), input_numbers("int8")), 8, numbers=(0.1, 3))
+    x = maker.unary("RELU6", x, (0.0235, -128))
+    with pytest.raises(MnetError) as caught:
+        imported(maker.done(maker.dense(maker.mean(x), 4)))
+    assert "operator 1 (RELU6)" in caught.value.diagnostics[0].message
+
+
+def test_a_clamp_that_is_stored_alike_is_the_layers_own() -> None:
+    maker = Maker("int8")
+    x = maker.conv(maker.input((1, 8, 8, 3), input_numbers("int8")), 8, numbers=(0.1, 3))
+    x = maker.unary("RELU", x, (0.1, 3))
+    written = text(maker.done(maker.dense(maker.mean(x), 4)))
+    assert "x = relu(x)" in written
+    assert '"relu"' not in written

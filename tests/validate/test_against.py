@@ -1,0 +1,101 @@
+"""Imported networks beside TensorFlow Lite's reference kernels: they agree, and where they do not, it is said where."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mnetdsl
+from mnetdsl.api import Network
+from mnetdsl.diagnostics import ExitCode, MnetError
+from mnetdsl.importers.tflite import import_bytes
+from mnetdsl.ir.core import Module
+from mnetdsl.validate.against import validate_against
+from mnetdsl.validate.cases import Cases
+from mnetdsl.validate.tflite import Reference, read_map
+from tests.importers.tflite.models import Maker, mobile, variety
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    return saved(mobile(), tmp_path)
+
+
+def saved(maker: Maker, folder: Path) -> Path:
+    data = maker.packed()
+    (folder / "source").mkdir()
+    (folder / "source" / "net.tflite").write_bytes(data)
+    for name, content in import_bytes(data, "net.tflite").files.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def loaded(folder: Path) -> Network:
+    return mnetdsl.load(folder / "net.mnet").with_weights()
+
+
+def code(folder: Path, tflite: Path) -> str:
+    with pytest.raises(MnetError) as caught:
+        loaded(folder).validate_against(tflite)
+    return caught.value.diagnostics[0].code
+
+
+@pytest.mark.parametrize("make", [mobile, variety])
+def test_every_layer_of_a_float_network_agrees(make: type[Maker], tmp_path: Path) -> None:
+    folder = saved(make(), tmp_path)
+    report = loaded(folder).validate_against(folder / "source" / "net.tflite", ["numpy"])
+    assert report.agrees
+    assert report.exit_code is ExitCode.OK
+    (numpy,) = report.backends
+    assert len(numpy.layers) >= 11
+    assert max(each.relative for each in numpy.compared) < 1e-5
+
+
+def test_the_first_layer_that_differs_is_named(place: Path) -> None:
+    network = loaded(place)
+    weights = dict(network.module.resources)
+    weights["body.1.depthwise.weight"] = weights["body.1.depthwise.weight"] * 1.01
+    weights["classifier.weight"] = weights["classifier.weight"] * 2.0
+    module = Module(network.module.name, network.module.graph, weights)
+    reference = Reference(str(place / "source" / "net.tflite"), read_map(place / "net.mnet"))
+    report = validate_against(module, reference)
+    assert report.exit_code is ExitCode.MISMATCH
+    (diagnostic,) = report.diagnostics()
+    assert diagnostic.code == "MN1312"
+    assert "first in `body.1.depthwise`" in diagnostic.message
+
+
+def test_given_pixels_are_used(place: Path) -> None:
+    pixels = np.random.default_rng(3).integers(0, 256, (2, 16, 16, 3)).astype(np.uint8)
+    cases = Cases(("a", "b"), {"image": pixels})
+    report = loaded(place).validate_against(place / "source" / "net.tflite", inputs=cases)
+    assert report.inputs == ("a", "b")
+    assert report.agrees
+
+
+def test_another_file_than_the_imported_one_is_refused(place: Path) -> None:
+    other = place / "source" / "other.tflite"
+    other.write_bytes(variety().packed())
+    assert code(place, other) == "MN1311"
+
+
+def test_a_network_without_map_is_told_to_be_imported(place: Path) -> None:
+    (place / "net.tensors.json").unlink()
+    assert code(place, place / "source" / "net.tflite") == "MN1310"
+
+
+@pytest.mark.parametrize("damage", ["{", "[]", '{"format": "another"}', "null", "[" * 100_000])
+def test_a_damaged_map_is_refused(place: Path, damage: str) -> None:
+    (place / "net.tensors.json").write_text(damage)
+    assert code(place, place / "source" / "net.tflite") == "MN1310"
+
+
+def test_a_map_to_tensors_that_do_not_exist_is_refused(place: Path) -> None:
+    path = place / "net.tensors.json"
+    described = json.loads(path.read_text())
+    described["layers"]["stem"] = 12345
+    path.write_text(json.dumps(described))
+    assert code(place, place / "source" / "net.tflite") == "MN1313"
