@@ -51,13 +51,17 @@ def network_text(
         if isinstance(item, Layer):
             lines += _layer(item, plan, graph, outputs.get(item.output), label_files)
             continue
-        target = "x" if item.output in outputs else target
         source = plan.variables[item.blocks[0].input]
         multiline = len(item.blocks) > 1
+        inside = plan.loops[item.output] if multiline or item.output in outputs else target
+        if next((line for line in reversed(lines) if line), "") == f"{source} = {inside}":
+            source = inside  # it holds the same still
         lines += [""] if multiline else []
-        lines += used(texts[item.definition], item.blocks, item.name, source, target)
+        lines += used(texts[item.definition], item.blocks, item.name, source, inside)
         if item.output in outputs:
-            lines.append(_output(outputs[item.output], target, "", label_files))
+            lines.append(_output(outputs[item.output], inside, "", label_files))
+        elif inside != target:
+            lines.append(f"{target} = {inside}")
         lines += [""] if multiline else []
     lines += _repeated(graph, plan, label_files)
     lines += ["}", "", f"deploy {name} of {MODEL} {{", f'weights = "{name}.safetensors"', *_quantization(rows), "}"]
@@ -86,7 +90,9 @@ def _layer(
             return [_output(output, made, label, label_files)]
         return [f"{target} = {made}{label}"]
     if output is not None:
-        return [f"x = {made}{label}", _output(output, call(layer.activation, ["x"], {}), "", label_files)]
+        inside = plan.loops[layer.output]
+        clamped = call(layer.activation, [inside], {})
+        return [f"{inside} = {made}{label}", _output(output, clamped, "", label_files)]
     return [f"{target} = {made}{label}", f"{target} = {layer.activation}({target})"]
 
 

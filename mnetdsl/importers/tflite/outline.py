@@ -42,6 +42,8 @@ class Outline:
     items: tuple[Item, ...]
     labels: Mapping[int, str]
     variables: Mapping[int, str]
+    loops: Mapping[int, str]
+    """The variable of a loop, by the value that it ends with."""
 
     def layers(self) -> list[Layer]:
         """All layers in the order in which the text makes them."""
@@ -56,7 +58,8 @@ def outline(graph: ImportGraph) -> Outline:
     groups = definitions([item for item in found if isinstance(item, Block)])
     items = _runs(found, groups, graph)
     labels = _labels(items, graph)
-    return Outline(tuple(groups), tuple(items), labels, _variables(items, labels, graph))
+    variables, loops = _variables(items, labels, graph)
+    return Outline(tuple(groups), tuple(items), labels, variables, loops)
 
 
 def _runs(found: Sequence[Block | Layer], groups: Sequence[Definition], graph: ImportGraph) -> list[Item]:
@@ -203,7 +206,9 @@ def _around_body(items: Sequence[Item], graph: ImportGraph, found: dict[int, str
 # Names of values
 
 
-def _variables(items: Sequence[Item], labels: Mapping[int, str], graph: ImportGraph) -> dict[int, str]:
+def _variables(
+    items: Sequence[Item], labels: Mapping[int, str], graph: ImportGraph
+) -> tuple[dict[int, str], dict[int, str]]:
     """Short names used again and again, as people write a chain; own names for what is read much later."""
     last: dict[int, int] = {}
     for place, item in enumerate(items):
@@ -214,8 +219,12 @@ def _variables(items: Sequence[Item], labels: Mapping[int, str], graph: ImportGr
     makers = {layer.output: layer for layer in graph.layers}
     held: dict[str, int] = {}
     taken = {*found.values(), *outputs.values()}
+    loops: dict[int, str] = {}
     for place, item in enumerate(items):
         value = item.output
+        free = [name for name in SHORT_NAMES if last.get(held.get(name, -1), -1) <= place and name not in taken]
+        name = free[0] if free else f"value_{place}"
+        loops[value] = name
         if value in outputs:
             found[value] = outputs[value]
             continue
@@ -223,15 +232,13 @@ def _variables(items: Sequence[Item], labels: Mapping[int, str], graph: ImportGr
         if until - place > LONG:
             before = _last_weighted(value, makers)
             plain = "features" if isinstance(item, Run) or before is None else labels.get(before.output, "features")
-            name, number = plain, 1
-            while name in taken:
+            own, number = plain, 1
+            while own in taken:
                 number += 1
-                name = f"{plain}_{number}"
-            taken.add(name)
-            found[value] = name
+                own = f"{plain}_{number}"
+            taken.add(own)
+            found[value] = own
             continue
-        free = [name for name in SHORT_NAMES if last.get(held.get(name, -1), -1) <= place and name not in taken]
-        name = free[0] if free else f"value_{place}"
         held[name] = value
         found[value] = name
-    return found
+    return found, loops
