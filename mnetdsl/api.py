@@ -219,22 +219,28 @@ class Network:
         *,
         budget: Budget | None = None,
         selftest: int | None = None,
+        package: str | None = None,
         remark: Callable[[Remark], None] = lambda remark: None,
     ) -> dict[str, bytes]:
         """Files for `target` by name; written to `folder` (whole or not at all) where one is given.
 
         C is held to `budget` (default: the deployment's, else the target's). `selftest` embeds that many images and
         the interpreter's answers in a file of their own, which a device can check itself with. `remark` is told how
-        each layer of an IREE module runs.
+        each layer of an IREE module runs. `package`, such as `cmake`, adds what a build system wants around C.
         Raises `MnetError`, with exit code 3 where the budget is exceeded.
         """
+        from mnetdsl.backends.packages import check_package
         from mnetdsl.backends.targets import check_target, generate, makes_c
         from mnetdsl.files import write_folder
 
         target = check_target(target)
+        if package is not None:
+            check_package(package)
         if makes_c(target) and (problems := self.over_budget(budget or self.budget_on(target))):
             raise MnetError(*problems, exit_code=ExitCode.OVER_BUDGET)
-        files = generate(self.optimized(), target, None if selftest is None else self._selftest(selftest), remark)
+        files = generate(
+            self.optimized(), target, None if selftest is None else self._selftest(selftest), remark, package
+        )
         if folder is not None:
             write_folder(Path(folder), files)
         return files

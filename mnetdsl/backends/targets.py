@@ -48,17 +48,29 @@ def generate(
     target: str,
     selftest: SelfTest | None = None,
     remark: Callable[[Remark], None] = lambda remark: None,
+    package: str | None = None,
 ) -> dict[str, bytes]:
     """Files of an optimized module for `target`, by name; C with a file of test vectors where some are given.
 
-    `remark` is told how each layer runs, where the backend chooses between ways.
+    `remark` is told how each layer runs, where the backend chooses between ways. `package` is a key of
+    `packages.PACKAGES`: C with what a build system wants around it.
     Raises `MnetError`, also where weights are not loaded.
     """
     name = check_target(target)
     if makes_c(name):
         from mnetdsl.backends import c
 
-        return c.generate(module, module.name, c.Options(selftest=selftest)).files
+        generated = c.generate(module, module.name, c.Options(selftest=selftest))
+        if package is None:
+            return generated.files
+        from mnetdsl.backends.packages import pack
+
+        return pack(generated, package, find_device(name))
+    if package is not None:
+        raise MnetError(
+            error("MN1106", f"`{name}` is not packed", help="leave out --package: an IREE module is one file"),
+            exit_code=ExitCode.USAGE,
+        )
     if selftest is not None:
         raise MnetError(
             error("MN1105", f"`{name}` has no self-test", help="it belongs to generated C: --target host-c"),

@@ -23,6 +23,7 @@ Examples:
   mnet compile mobilenet_v2 --weights random:1 --target iree-cpu -o build/v2
   mnet compile net.mnet --target cortex-m4 --ram 64K --flash 512K -o build/net
   mnet compile net.mnet --target stm32f407 --selftest 1 -o build/net
+  mnet compile net.mnet --target cortex-m4 --package cmake -o build/firmware
   mnet compile net.mnet --target iree-vulkan --set resolution=96 -o build/net96
 """
 )
@@ -42,6 +43,7 @@ Examples:
     metavar="N",
     help="Embed N images and their answers in a file of its own, with which the C code checks itself.",
 )
+@click.option("--package", metavar="NAME", help="Pack C for a build system: cmake, with an example that QEMU runs.")
 @click.option("--remarks", is_flag=True, help="Say how each layer of an IREE module runs and why, on stderr.")
 @click.option("-o", "--output", "folder", metavar="DIR", required=True, help="Folder for the files, made if missing.")
 @json_option
@@ -54,6 +56,7 @@ def command(
     ram: int | None,
     flash: int | None,
     selftest: int | None,
+    package: str | None,
     remarks: bool,
     folder: str,
     layout: str,
@@ -63,16 +66,24 @@ def command(
     FILE is a .mnet file, a folder that holds one, or a network of the zoo. All files are written, or none; other
     files in DIR are left alone. The same input gives the same bytes.
     """
+    from mnetdsl.backends.packages import check_package
     from mnetdsl.backends.targets import check_target
     from mnetdsl.cli.console import print_json, print_table, talk, working
     from mnetdsl.files import format_size
 
     target = check_target(target)
+    if package is not None:
+        check_package(package)
     network = load_with_weights(file, parameters, model, weights)
     with working(f"compiling {network.name} for {target}"):
         said: list[Remark] = []
         files = network.compile(
-            target, folder, budget=_budget(network, target, flash, ram), selftest=selftest, remark=said.append
+            target,
+            folder,
+            budget=_budget(network, target, flash, ram),
+            selftest=selftest,
+            package=package,
+            remark=said.append,
         )
     for remark in said if remarks else ():
         talk(str(remark))
@@ -105,7 +116,8 @@ def _arena(files: Mapping[str, bytes]) -> dict[str, int] | None:
     """`bytes` and `lower_bound` from the manifest of C sources; an IREE module has no arena of its own."""
     import json
 
-    if "manifest.json" not in files:
+    manifest = next((name for name in files if name.rpartition("/")[2] == "manifest.json"), None)
+    if manifest is None:
         return None
-    arena = json.loads(files["manifest.json"])["arena"]
+    arena = json.loads(files[manifest])["arena"]
     return {key: arena[key] for key in ("bytes", "lower_bound")}

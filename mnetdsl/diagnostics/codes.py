@@ -142,6 +142,7 @@ CODES: dict[str, str] = {
     "MN1103": "more RAM than the target has",
     "MN1104": "more flash than the target has",
     "MN1105": "a self-test for a target without one",
+    "MN1106": "no such package",
     "MN1110": "weights that are computed",
     "MN1111": "an element type without C kernels",
     "MN1112": "a weight that is not finite",

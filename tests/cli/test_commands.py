@@ -223,3 +223,12 @@ def test_one_target_shows_memories_flags_and_sources() -> None:
     (described,) = json.loads(printed("targets", "stm32h743", "--format", "json"))["targets"]
     assert described["largest_ram"] == 512 * 1024
     assert described["core"]["dsp"] is True
+
+
+def test_c_is_packed_for_a_build_system_and_a_module_is_not(folder: Path) -> None:
+    command = ("compile", "tiny.mnet", "--weights", "random:1", "-o", "out")
+    assert "arena" in printed(*command, "--target", "cortex_m4", "--package", "cmake", cwd=folder)
+    assert {"CMakeLists.txt", "toolchain.cmake", "README.md"} <= {path.name for path in (folder / "out").iterdir()}
+    assert "mcpu=cortex-m4" in (folder / "out" / "toolchain.cmake").read_text()
+    refused(mnet(*command, "--target", "host-c", "--package", "make", cwd=folder), "MN1106", exit_code=2)
+    refused(mnet(*command, "--target", "iree-cpu", "--package", "cmake", cwd=folder), "MN1106", exit_code=2)

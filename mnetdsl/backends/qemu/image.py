@@ -10,11 +10,8 @@ from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-from mnetdsl import resources
 from mnetdsl.backends.c import CPackage
-from mnetdsl.backends.qemu.exchange import KNOWN_WORK, Requests
+from mnetdsl.backends.qemu.board import image_files
 from mnetdsl.backends.qemu.machines import Machine
 from mnetdsl.backends.qemu.map_file import Sizes, model_sizes
 from mnetdsl.backends.qemu.toolchain import compile_all, emulate, find_compiler, find_emulator, link, work_folder
@@ -24,10 +21,6 @@ FLAGS = ("-std=c99", "-O2", "-ffunction-sections", "-fdata-sections")
 """Of the model, beside those of the core."""
 _OWN_FLAGS = ("-std=gnu99", "-O2", "-ffreestanding", "-fno-tree-loop-distribute-patterns")
 """Of what surrounds it: without library functions, which would be taken for the model's."""
-STACK = 64 * 1024
-_CODE_RESERVE = 256 * 1024
-"""Of the code memory, kept free of large constants."""
-_RAM_RESERVE = STACK + 64 * 1024
 
 
 class Build(Enum):
@@ -52,7 +45,7 @@ class Image:
         self.machine = machine
         self._folder = work_folder()
         self._built: set[Build] = set()
-        write_folder(self._path, {**package.files, **_files(package, machine)})
+        write_folder(self._path, {**package.files, **image_files(package.program, machine)})
 
     @property
     def _path(self) -> Path:
@@ -69,7 +62,8 @@ class Image:
         """Code, constants and variables of the model, with the library functions that it calls."""
         self._build(Build.PLAIN)
         text = (self._path / f"{_program(Build.PLAIN)}.map").read_text(encoding="utf-8", errors="replace")
-        return model_sizes(text, ("mnet_startup.o", f"mnet_runner_{Build.PLAIN.name.lower()}.o"))
+        surroundings = ("mnet_startup.o", "mnet_counting.o", f"mnet_runner_{Build.PLAIN.name.lower()}.o")
+        return model_sizes(text, surroundings)
 
     def _build(self, build: Build) -> None:
         if build in self._built:
@@ -86,10 +80,11 @@ class Image:
             jobs += [
                 (f"{name}_weights.c", f"{name}_weights.o", FLAGS),
                 ("mnet_startup.c", "mnet_startup.o", _OWN_FLAGS),
+                ("mnet_counting.c", "mnet_counting.o", _OWN_FLAGS),
             ]
         core = self.machine.core.flags
         compile_all(self._path, jobs, core)
-        objects = ["mnet_startup.o", runner, model, f"{name}_weights.o"]
+        objects = ["mnet_startup.o", "mnet_counting.o", runner, model, f"{name}_weights.o"]
         flags = [*core, "-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", "-T", "mnet_board.ld"]
         link(self._path, objects, _program(build), [*flags, f"-Wl,-Map={_program(build)}.map"])
         self._built.add(build)
@@ -97,39 +92,3 @@ class Image:
 
 def _program(build: Build) -> str:
     return f"mnet_{build.name.lower()}.elf"
-
-
-def _files(package: CPackage, machine: Machine) -> dict[str, bytes]:
-    program = package.program
-    environment = Environment(
-        loader=FileSystemLoader(resources.templates_folder() / "qemu"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    ports = sum(port.bytes for port in (*program.inputs, *program.outputs))
-    ram = machine.ram.bytes - _RAM_RESERVE
-    values = {
-        "p": program,
-        "m": program.name,
-        "M": program.macro,
-        "machine": machine,
-        "requests": Requests,
-        "known_work": KNOWN_WORK,
-        "stack": STACK,
-        "weights": f"{program.name}_weights.o",
-        "constants": _place(machine, program.weight_bytes, machine.code.bytes - _CODE_RESERVE, machine.code.name),
-        "arena": _place(machine, program.arena_bytes, ram - ports, machine.ram.name),
-        "ports": _place(machine, ports, ram, machine.ram.name),
-    }
-    return {
-        f"mnet_{name}": environment.get_template(f"{name}.jinja").render(**values).encode()
-        for name in ("board.h", "board.ld", "hooks.h", "startup.c", "runner.c")
-    }
-
-
-def _place(machine: Machine, size: int, room: int, name: str) -> str:
-    """The memory `name` where `size` bytes have room in it, else the big one."""
-    return name if size <= room else machine.big.name

@@ -144,9 +144,7 @@ def _does_not_fit(output: str) -> Diagnostic:
     return error(
         "MN1905",
         "the network does not fit the emulated board's memory",
-        notes=tuple(
-            line.rpartition("ld: ")[2] for line in _lines(output, 40) if "fit" in line or "overflowed" in line
-        ),
+        notes=tuple(line.rpartition("ld: ")[2] for line in _lines(output, 40) if "fit" in line or "overflowed" in line),
         help="lower the resolution or the width, or quantize it; or take a core with a larger board: cortex-m55",
     )
 

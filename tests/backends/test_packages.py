@@ -1,0 +1,103 @@
+"""`--package NAME`: what is packed builds, runs in QEMU or on this machine, installs, and is found by others."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mnetdsl.backends.c import CPackage, Options, SelfTest, generate
+from mnetdsl.backends.packages import PACKAGES, pack
+from mnetdsl.backends.qemu.machines import MACHINES
+from mnetdsl.diagnostics import MnetError
+from mnetdsl.files import write_folder
+from mnetdsl.interpreter import run
+from mnetdsl.targets import CORES, find_device
+from tests.backends.c.harness import random_inputs
+from tests.backends.c.networks import small_mobilenet
+from tests.toolchain import require
+
+TOOLCHAIN = "-DCMAKE_TOOLCHAIN_FILE=toolchain.cmake"
+CONSUMER = """\
+cmake_minimum_required(VERSION 3.13)
+project(app C)
+find_package(tiny CONFIG REQUIRED)
+add_executable(app app.c)
+target_link_libraries(app PRIVATE tiny::tiny)
+"""
+APP = """\
+#include "tiny.h"
+static tiny_arena arena;
+static tiny_context context;
+int main(void) { return tiny_init(&context, &arena, sizeof arena) == TINY_OK ? 0 : 1; }
+"""
+
+
+@pytest.fixture(scope="module")
+def package() -> CPackage:
+    """With a self-test, so that the example knows right answers."""
+    module = small_mobilenet()
+    inputs = random_inputs(module, batch=2)
+    return generate(module, options=Options(selftest=SelfTest(inputs, run(module, inputs))))
+
+
+def command(folder: Path, *words: str | Path) -> str:
+    done = subprocess.run(list(map(str, words)), cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("core", MACHINES)
+def test_the_cmake_package_runs_in_qemu(package: CPackage, core: str, tmp_path: Path) -> None:
+    for tool in ("cmake", "arm-none-eabi-gcc", "qemu-system-arm"):
+        require(tool)
+    write_folder(tmp_path, pack(package, "cmake", find_device(core)))
+    command(tmp_path, "cmake", "-B", "build", TOOLCHAIN)
+    text = command(tmp_path, "cmake", "--build", "build", "--target", "run")
+    assert "tiny: self-test, wrong elements: 0\n" in text
+    assert "tiny: the largest of" in text
+
+
+@pytest.mark.parametrize("name", ["rp2040", "cortex-m85"])
+def test_a_core_that_qemu_has_no_board_for_gets_the_library_and_is_told_of_the_example(
+    package: CPackage, name: str, tmp_path: Path
+) -> None:
+    for tool in ("cmake", "arm-none-eabi-gcc"):
+        require(tool)
+    write_folder(tmp_path, pack(package, "cmake", find_device(name)))
+    assert "tiny_example is left out" in command(tmp_path, "cmake", "-B", "build", TOOLCHAIN)
+    command(tmp_path, "cmake", "--build", "build")
+    assert list(tmp_path.rglob("libtiny.a"))
+
+
+def test_the_cmake_package_installs_on_this_machine_and_is_found(package: CPackage, tmp_path: Path) -> None:
+    require("cmake")
+    require("gcc")
+    write_folder(tmp_path / "package", pack(package, "cmake", None))
+    command(tmp_path, "cmake", "-S", "package", "-B", "build")
+    assert "wrong elements: 0\n" in command(tmp_path, "cmake", "--build", "build", "--target", "run")
+    command(tmp_path, "cmake", "--build", "build")
+    command(tmp_path, "cmake", "--install", "build", "--prefix", "prefix")
+    write_folder(tmp_path / "app", {"CMakeLists.txt": CONSUMER.encode(), "app.c": APP.encode()})
+    command(tmp_path, "cmake", "-S", "app", "-B", "out", f"-DCMAKE_PREFIX_PATH={tmp_path / 'prefix'}")
+    command(tmp_path, "cmake", "--build", "out")
+    command(tmp_path, tmp_path / "out" / "app")
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_a_package_is_the_same_each_time_and_holds_the_model_as_it_is(package: CPackage, name: str) -> None:
+    for target in (None, *CORES):
+        device = None if target is None else find_device(target)
+        files = pack(package, name, device)
+        assert files == pack(package, name, device)
+        assert {f"model/{file}": data for file, data in package.files.items()}.items() <= files.items()
+        assert all(data for data in files.values())
+        assert not any("MODEL" in path for path in files)
+
+
+def test_an_unknown_package_suggests_one(package: CPackage) -> None:
+    with pytest.raises(MnetError) as caught:
+        pack(package, "cmak", None)
+    assert caught.value.diagnostics[0].code == "MN1106"
+    assert "did you mean `cmake`?" in caught.value.diagnostics[0].help[0]
