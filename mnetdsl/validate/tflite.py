@@ -31,8 +31,14 @@ class MappedInput:
     element: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    channels_first: bool
 
     def given(self, pixels: Array) -> Array:
+        """The file's input for pixels [N, H, W, C]."""
+        found = self._converted(pixels)
+        return np.ascontiguousarray(found.transpose(0, 3, 1, 2)) if self.channels_first else found
+
+    def _converted(self, pixels: Array) -> Array:
         if pixels.dtype == np.float32:
             return pixels
         if self.element == "int8":
@@ -66,7 +72,11 @@ def read_map(network: Path) -> TensorMap:
             raise ValueError("another format")
         inputs = {
             str(name): MappedInput(
-                int(entry["tensor"]), str(entry["element"]), _floats(entry["mean"]), _floats(entry["std"])
+                int(entry["tensor"]),
+                str(entry["element"]),
+                _floats(entry["mean"]),
+                _floats(entry["std"]),
+                bool(entry["channels_first"]),
             )
             for name, entry in found["inputs"].items()
         }

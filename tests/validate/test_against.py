@@ -17,6 +17,7 @@ from mnetdsl.validate.against import validate_against
 from mnetdsl.validate.cases import Cases
 from mnetdsl.validate.tflite import Reference, read_map
 from tests.importers.tflite.models import Maker, mobile, variety
+from tests.importers.tflite.test_text import channels_first
 
 
 @pytest.fixture
@@ -41,6 +42,11 @@ def code(folder: Path, tflite: Path) -> str:
     with pytest.raises(MnetError) as caught:
         loaded(folder).validate_against(tflite)
     return caught.value.diagnostics[0].code
+
+
+def test_a_file_with_channels_first_gets_its_pixels_so(tmp_path: Path) -> None:
+    folder = saved(channels_first(), tmp_path)
+    assert loaded(folder).validate_against(folder / "source" / "net.tflite").agrees
 
 
 @pytest.mark.parametrize("make", [mobile, variety])

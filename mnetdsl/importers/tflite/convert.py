@@ -22,7 +22,7 @@ from mnetdsl.importers.tflite.graph import (
     Value,
 )
 from mnetdsl.importers.tflite.operators import OTHERWISE, REMEDIES, RULES, NotSupportedError
-from mnetdsl.importers.tflite.pixels import Pixels, input_of
+from mnetdsl.importers.tflite.pixels import IMAGE_CHANNELS, Head, Pixels, input_of
 from mnetdsl.importers.tflite.problems import bad_quantization, damaged, unsupported_model
 from mnetdsl.importers.tflite.shapes import ShapesDifferError, result_shape
 from mnetdsl.ir.types import Shape
@@ -68,11 +68,13 @@ class _Converter:
             input_of(self.model, number, place, head[number], pixels, self.notes)
             for place, number in enumerate(self.model.inputs)
         )
-        taken = {quantize.number for quantize in head.values() if quantize is not None}
-        for number, quantize in head.items():
-            if quantize is not None:
-                self.values[number] = replace(self.values[number], storage=self.stored(quantize.outputs[0]))
-                self.alias[quantize.outputs[0]] = number
+        taken = {operator for found in head.values() for operator in found.operators}
+        for port in inputs:
+            last = head[port.value].last
+            if last != port.value:
+                storage = self.values[last].storage
+                self.values[port.value] = replace(self.values[port.value], shape=port.shape, storage=storage)
+                self.alias[last] = port.value
         rows = self._tail(operators, ends, taken)
         problems = [
             problem
@@ -275,12 +277,33 @@ class _Converter:
             self.notes.append(f"{len(operators) - len(kept)} operators compute nothing that is an output: left out")
         return kept[::-1]
 
-    def _head(self, number: int, operators: Sequence[FlatOperator]) -> FlatOperator | None:
-        """QUANTIZE that alone reads the input: the network behind it gets its numbers from the pixels directly."""
-        readers = [operator for operator in operators if number in operator.inputs]
-        if len(readers) == 1 and readers[0].code == "QUANTIZE" and readers[0].outputs[0] not in self.model.outputs:
-            return readers[0]
-        return None
+    def _head(self, number: int, operators: Sequence[FlatOperator]) -> Head:
+        """QUANTIZE and TRANSPOSE that alone read the input: the network behind them gets its pixels directly."""
+        head = Head(number)
+        while True:
+            readers = [operator for operator in operators if head.last in operator.inputs]
+            if len(readers) != 1 or not readers[0].outputs or readers[0].outputs[0] in self.model.outputs:
+                return head
+            (reader,) = readers
+            behind = replace(head, last=reader.outputs[0], operators=(*head.operators, reader.number))
+            if reader.code == "QUANTIZE" and head.quantize is None:
+                head = replace(behind, quantize=reader)
+            elif self._turns_around(reader) and not head.channels_first:
+                head = replace(behind, channels_first=True)
+            else:
+                return head
+
+    def _turns_around(self, operator: FlatOperator) -> bool:
+        """TRANSPOSE from [1, C, H, W] to [1, H, W, C] of an image."""
+        order = self.constants.get(operator.inputs[1]) if len(operator.inputs) == 2 else None
+        shape = self.model.tensors[operator.outputs[0]].shape
+        return (
+            operator.code == "TRANSPOSE"
+            and order is not None
+            and order.array.reshape(-1).tolist() == [0, 2, 3, 1]
+            and len(shape) == 4
+            and shape[3] in IMAGE_CHANNELS
+        )
 
     def _tail(
         self, operators: Sequence[FlatOperator], ends: Sequence[tuple[int, str, int]], taken: set[int]

@@ -119,6 +119,8 @@ class ImportInput:
     element: str
     stored: int | None = None
     """The tensor with the pixels as the quantized network stores them."""
+    channels_first: bool = False
+    """Whether the file takes [1, C, H, W] and turns it around itself."""
 
 
 @dataclass(frozen=True)

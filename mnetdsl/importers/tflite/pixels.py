@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -26,11 +26,25 @@ class Pixels:
     metadata: Metadata = field(default_factory=Metadata)
 
 
-def input_of(
-    model: FlatModel, number: int, place: int, quantize: FlatOperator | None, pixels: Pixels, notes: list[str]
-) -> ImportInput:
-    """The declaration of input `number`; `quantize` is a QUANTIZE that alone reads it. `notes` says what is assumed."""
+@dataclass(frozen=True)
+class Head:
+    """What stands between an input and the network: a QUANTIZE, and a TRANSPOSE from channels first to channels last.
+
+    `last` is the tensor behind them.
+    """
+
+    last: int
+    quantize: FlatOperator | None = None
+    channels_first: bool = False
+    operators: tuple[int, ...] = ()
+
+
+def input_of(model: FlatModel, number: int, place: int, head: Head, pixels: Pixels, notes: list[str]) -> ImportInput:
+    """The declaration of input `number`; `notes` says what is assumed."""
     tensor = model.tensors[number]
+    if head.channels_first and len(tensor.shape) == 4:
+        batch, channels, height, width = tensor.shape
+        tensor = replace(tensor, shape=(batch, height, width, channels))
     image = len(tensor.shape) == 4 and tensor.shape[3] in IMAGE_CHANNELS
     name = "image" if image and place == 0 else f"data_{place + 1}" if place else "data"
     if tensor.shape[:1] != (1,):
@@ -38,7 +52,7 @@ def input_of(
         raise unsupported_model(model.path, why, "convert the network for one image of a fixed size")
     if len(tensor.shape) < 2 or 0 in tensor.shape:
         raise unsupported_model(model.path, f"its input {tensor} has no fixed size", "convert it for a fixed size")
-    mean, std = _normalization(model, tensor, quantize, pixels, image, name, notes)
+    mean, std = _normalization(model, tensor, head.quantize, pixels, image, name, notes)
     for what, numbers in (("mean", mean), ("std", std)):
         if len(numbers) not in (0, 1, tensor.shape[-1]):
             raise MnetError(
@@ -49,10 +63,11 @@ def input_of(
                     help=f"give one number, or {tensor.shape[-1]}",
                 )
             )
-    stored = number if tensor.element in ("UINT8", "INT8") else None
-    if quantize is not None:
-        stored = quantize.outputs[0]
-    return ImportInput(name, number, tensor.shape, image, mean, std, number, tensor.element, stored)
+    quantized = tensor.element in ("UINT8", "INT8") or head.quantize is not None
+    stored = head.last if quantized else None
+    return ImportInput(
+        name, number, tensor.shape, image, mean, std, number, tensor.element, stored, head.channels_first
+    )
 
 
 def _normalization(

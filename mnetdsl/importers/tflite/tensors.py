@@ -119,6 +119,7 @@ def tensor_map(graph: ImportGraph, names: Names, source: str, data: bytes) -> by
                 "element": port.element.lower(),
                 "mean": list(port.mean),
                 "std": list(port.std),
+                "channels_first": port.channels_first,
             }
             for port in graph.inputs
         },

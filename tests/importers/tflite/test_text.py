@@ -275,3 +275,19 @@ def test_a_clamp_that_is_stored_alike_is_the_layers_own() -> None:
     written = text(maker.done(maker.dense(maker.mean(x), 4)))
     assert "x = relu(x)" in written
     assert '"relu"' not in written
+
+
+def channels_first() -> Maker:
+    maker = Maker()
+    given = maker.input((1, 3, 8, 16))
+    turned = maker.result((1, 8, 16, 3))
+    order = maker.constant(np.array([0, 2, 3, 1], np.int32))
+    maker.op("TRANSPOSE", [given, order], [turned], schema.TransposeOptionsT())
+    maker.graph.outputs = [maker.dense(maker.mean(maker.conv(turned, 8, 3)), 4)]
+    return maker
+
+
+def test_an_image_with_channels_first_is_declared_as_people_hold_images() -> None:
+    written = text(channels_first().packed())
+    assert "input image: u8[8, 16, 3]" in written
+    assert "transpose" not in written
