@@ -7,7 +7,7 @@ WORKERS ?= 2
 REFERENCES := build/references
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-torch test-references references lint bench bench-host fuzz train clean
+.PHONY: help setup demo firmware-demo test test-all test-torch test-references references lint bench bench-host fuzz train clean
 
 help:  ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,10 @@ setup: $(VENV)/.stamp  ## make .venv with all that demo and tests need
 demo: setup  ## compile the digits example and run it on interpreter, C and IREE
 	@tools/install_system_packages.sh cc
 	@$(BIN)/python examples/digits/demo.py
+
+firmware-demo: setup  ## build the firmware example, run it on QEMU's Cortex-M4 board
+	@tools/install_system_packages.sh cmake make arm-none-eabi-gcc qemu-system-arm
+	@$(BIN)/python examples/firmware/demo.py
 
 lint: setup  ## ruff, mypy, import layers
 	$(BIN)/ruff check .

@@ -17,7 +17,7 @@ from mnetdsl.backends.qemu.board import board_files
 from mnetdsl.backends.qemu.machines import MACHINES
 from mnetdsl.diagnostics import ExitCode, MnetError, error
 from mnetdsl.diagnostics.suggest import did_you_mean
-from mnetdsl.targets import Device
+from mnetdsl.targets import OPTIMIZATION, Device
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ def pack(package: CPackage, name: str, device: Device | None) -> dict[str, bytes
         "M": program.macro,
         "device": device,
         "machine": machine,
+        "optimization": OPTIMIZATION,
         "arena": "&arena, sizeof arena" if program.arena_bytes else "0, 0",
     }
     files = {f"model/{file}": data for file, data in package.files.items()}

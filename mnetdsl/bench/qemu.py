@@ -29,6 +29,7 @@ class BoardReport:
             "network": found.network,
             "on": f"qemu:{found.core}",
             "machine": found.machine,
+            "flags": list(found.flags),
             "total": {
                 "instructions": found.instructions,
                 "arena": found.arena,
@@ -52,7 +53,10 @@ class BoardReport:
 
     def heading(self) -> Sequence[str]:
         found = self.measured
-        return [f"{found.network} on {found.core} ({found.machine} in QEMU), one inference, executed instructions"]
+        return [
+            f"{found.network} on {found.core} ({found.machine} in QEMU), one inference, executed instructions",
+            f"arm-none-eabi-gcc {' '.join(found.flags)}",
+        ]
 
     def table(self) -> Table:
         found = self.measured

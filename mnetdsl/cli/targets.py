@@ -78,7 +78,7 @@ def _print_one(target: str) -> None:
     from mnetdsl.backends.targets import TARGETS
     from mnetdsl.cli.console import print_table
     from mnetdsl.files import format_size
-    from mnetdsl.targets import find_device
+    from mnetdsl.targets import OPTIMIZATION, find_device
 
     device = find_device(target)
     print(f"{target}: {TARGETS[target]}")
@@ -107,8 +107,8 @@ def _print_one(target: str) -> None:
         print(f"source: {board.source}")
     print()
     print(f"{core.name}: {core.architecture}{', ' if core.features else ''}{', '.join(core.features)}")
-    print(f"gcc    {' '.join(core.flags)}")
-    print(f"clang  {' '.join(core.clang_flags)}")
+    print(f"gcc    {' '.join((*core.flags, OPTIMIZATION))}")
+    print(f"clang  {' '.join((*core.clang_flags, OPTIMIZATION))}")
     counters = [f"SysTick ({core.systick_bits} bits{'' if core.systick else ', optional'})"]
     print(f"counts cycles by {' or '.join(counters + (['DWT.CYCCNT'] if core.cycle_counter else []))}")
     print(f"source: Arm {core.reference}")

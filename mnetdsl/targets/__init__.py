@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 from mnetdsl.targets.boards import BOARDS
 from mnetdsl.targets.core import Board, Core, Fpu, Helium, Region, blocks, largest_block
-from mnetdsl.targets.cores import CORES
+from mnetdsl.targets.cores import CORES, OPTIMIZATION
 
 __all__ = [
     "BOARDS",
     "CORES",
     "HOSTS",
     "NAMES",
+    "OPTIMIZATION",
     "Board",
     "Core",
     "Device",

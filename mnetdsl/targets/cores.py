@@ -7,6 +7,9 @@ from mnetdsl.targets.core import Core, Fpu, Helium
 _SOFT = ("-mthumb", "-mfloat-abi=soft")
 _HARD = ("-mthumb", "-mfloat-abi=hard")
 
+OPTIMIZATION = "-O3"
+"""Of gcc and clang, for generated C. The float kernels take half the instructions of -O2, for 16 KB more of code."""
+
 CORES: dict[str, Core] = {
     core.name: core
     for core in (

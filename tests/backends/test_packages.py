@@ -48,7 +48,10 @@ def command(folder: Path, *words: str | Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("core", MACHINES)
+@pytest.mark.parametrize(
+    "core",
+    [core if core in ("cortex-m4", "cortex-m55") else pytest.param(core, marks=pytest.mark.slow) for core in MACHINES],
+)
 def test_the_cmake_package_runs_in_qemu(package: CPackage, core: str, tmp_path: Path) -> None:
     for tool in ("cmake", "arm-none-eabi-gcc", "qemu-system-arm"):
         require(tool)

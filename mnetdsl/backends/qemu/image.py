@@ -16,8 +16,9 @@ from mnetdsl.backends.qemu.machines import Machine
 from mnetdsl.backends.qemu.map_file import Sizes, model_sizes
 from mnetdsl.backends.qemu.toolchain import compile_all, emulate, find_compiler, find_emulator, link, work_folder
 from mnetdsl.files import write_folder
+from mnetdsl.targets import OPTIMIZATION
 
-FLAGS = ("-std=c99", "-O2", "-ffunction-sections", "-fdata-sections")
+FLAGS = ("-std=c99", OPTIMIZATION, "-ffunction-sections", "-fdata-sections")
 """Of the model, beside those of the core."""
 _OWN_FLAGS = ("-std=gnu99", "-O2", "-ffreestanding", "-fno-tree-loop-distribute-patterns")
 """Of what surrounds it: without library functions, which would be taken for the model's."""

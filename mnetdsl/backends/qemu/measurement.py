@@ -17,6 +17,7 @@ from mnetdsl.cost.macs import RULES
 from mnetdsl.diagnostics import ExitCode, MnetError, error
 from mnetdsl.interpreter import check_inputs
 from mnetdsl.ir.core import Module, Op
+from mnetdsl.targets import OPTIMIZATION
 
 Array = NDArray[np.generic]
 
@@ -39,7 +40,10 @@ class LayerMeasurement:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One inference of `network`.
+    """One inference of `network`, compiled with `flags`.
+
+    The layers come from a build with hooks, in which the compiler may allot registers differently: they add up to the
+    whole within a few thousandths.
 
     instructions: executed between call and return of `<m>_run`, as users build it; those of the layers do not hold
     what stands between layers. arena, stack, code, constants, variables: bytes. stack: the deepest below the caller.
@@ -49,6 +53,7 @@ class Measurement:
     network: str
     core: str
     machine: str
+    flags: tuple[str, ...]
     instructions: int
     macs: int
     arena: int
@@ -91,6 +96,7 @@ def measure(
         network=module.name,
         core=core,
         machine=machine.name,
+        flags=(*machine.core.flags, OPTIMIZATION),
         instructions=_instructions(total, nothing, machine),
         macs=sum(layer.macs for layer in measured),
         arena=package.plan.arena_bytes,

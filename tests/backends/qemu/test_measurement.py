@@ -24,10 +24,10 @@ def measured(module: Module, core: str = "cortex-m4") -> Measurement:
 
 
 @pytest.mark.parametrize("core", MACHINES)
-def test_layers_add_up_to_the_whole_but_for_the_few_instructions_between_them(core: str) -> None:
+def test_layers_add_up_to_the_whole(core: str) -> None:
+    """Nearly: between layers there are a few instructions, and with hooks gcc allots registers differently."""
     found = measured(small_mobilenet(), core)
-    outside = found.instructions - sum(layer.instructions for layer in found.layers)
-    assert -JITTER * len(found.layers) < outside < (JITTER + 40) * (len(found.layers) + 2)
+    assert sum(layer.instructions for layer in found.layers) == pytest.approx(found.instructions, rel=2e-3)
     assert min(layer.instructions for layer in found.layers) > 0
 
 
