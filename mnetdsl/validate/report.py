@@ -17,6 +17,7 @@ class Comparison:
 
     `peak` is the reference's largest magnitude, in front of its activation too, `relative` is `absolute / peak`.
     `problem` says why nothing could be compared (a missing result, another shape, NaN); both errors are infinite then.
+    `exact`: these are stored integers, which must be equal bit by bit.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Comparison:
     relative: float
     problem: str | None
     agrees: bool
+    exact: bool = False
 
     def as_json(self) -> dict[str, object]:
         return {
@@ -42,6 +44,7 @@ class Comparison:
             "relative": _number(self.relative),
             "problem": self.problem,
             "agrees": self.agrees,
+            "exact": self.exact,
         }
 
 
@@ -148,7 +151,7 @@ def _mismatch(backend: BackendResult, first: Comparison, tolerance: float) -> Di
         )
     found = first.problem or (
         f"error {first.absolute:.2e}, {first.relative:.2e} of the largest magnitude {first.peak:.3g}; "
-        f"at most {tolerance:g} is accepted"
+        + ("stored integers must be equal" if first.exact else f"at most {tolerance:g} is accepted")
     )
     notes: tuple[str, ...] = ()
     if backend.layers and first in backend.outputs:

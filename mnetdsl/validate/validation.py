@@ -38,7 +38,8 @@ def validate(
     """Compares the backends `on` (keys of `runners.RUNNERS`) with the interpreter on the same inputs.
 
     module: as written, with weights. inputs: `[N, …]` by port name; those of `cases.make_cases` where None, made
-    from `seed`. tolerance: largest error as a fraction of a layer's largest magnitude. progress: told what happens.
+    from `seed`. tolerance: largest error of floats as a fraction of a layer's largest magnitude; stored integers
+    must be equal. progress: told what happens.
 
     Outputs are compared with those of `module` as written, layers with the optimized module's, which is what backends
     run. A backend that cannot be built or fails is part of the report. Raises `MnetError` for an unknown backend
@@ -147,6 +148,7 @@ def _output(port: Port, difference: Difference, tolerance: float) -> Comparison:
 
 def _comparison(name: str, operation: str, place: Op | Port, difference: Difference, tolerance: float) -> Comparison:
     type = place.type if isinstance(place, Op) else place.value.type
+    exact = not type.element.is_float
     return Comparison(
         name=name,
         operation=operation,
@@ -156,5 +158,6 @@ def _comparison(name: str, operation: str, place: Op | Port, difference: Differe
         absolute=inf if difference.problem else difference.absolute,
         relative=difference.relative,
         problem=difference.problem,
-        agrees=difference.relative <= tolerance,
+        agrees=difference.relative <= (0.0 if exact else tolerance),
+        exact=exact,
     )

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from mnetdsl.backends import runners
 from mnetdsl.backends.numpy_runner import NumpyRunner
 from mnetdsl.backends.runners import Runner
 from mnetdsl.diagnostics import ExitCode, MnetError, error
 from mnetdsl.ir.core import Module
+from mnetdsl.ir.location import Location
+from mnetdsl.ir.ops import OPERATIONS
+from mnetdsl.ir.types import ElementType, TensorType
 from mnetdsl.validate import TOLERANCE, ValidationReport, validate
 from mnetdsl.validate.cases import Cases
 from mnetdsl.validate.report import BackendResult
+from tests.graphs import GraphMaker
 from tests.validate.broken import BrokenRunner, CrashingRunner, Fault, lost, off_by, one_nan, transposed
 from tests.validate.networks import FILTER_LINE, PROJECT_LINE, network
 
 LAYERS = ["image", "stem", "filter", "project", "global_avg_pool", "classifier"]
+Arrays = Mapping[str, NDArray[np.generic]]
 Register = Callable[[Callable[[Module], Runner]], None]
 
 
@@ -215,3 +221,19 @@ def test_progress_names_what_is_under_way(register: Register) -> None:
     told: list[str] = []
     validate(network(), ["broken"], progress=told.append)
     assert told == ["broken: building", "numpy: 1 to 6 of 6 inputs", "broken: 1 to 6 of 6 inputs"]
+
+
+def test_stored_integers_must_be_equal_whatever_the_tolerance(register: Register) -> None:
+    maker = GraphMaker("net", 0)
+    port = maker.builder.input("image", TensorType((1, 4, 4, 3), ElementType.U8))
+    flat = maker.builder.add(OPERATIONS["reshape"], Location("flat"), operands={"input": port.value}, shape=(48,))
+    maker.builder.output("pixels", flat.result)
+
+    class OffByOne(NumpyRunner):
+        def run(self, inputs: Arrays, observe: Collection[str] = ()) -> dict[str, NDArray[np.generic]]:
+            return {name: array.astype(np.uint8) ^ 1 for name, array in super().run(inputs, observe).items()}
+
+    register(OffByOne)
+    report = validate(maker.module, ["broken"], tolerance=0.5)
+    assert report.exit_code is ExitCode.MISMATCH
+    assert "stored integers must be equal" in next(iter(report.diagnostics())).message
