@@ -24,15 +24,15 @@ from mnetdsl.importers.tflite.metadata import read_metadata
 from mnetdsl.importers.tflite.network_text import Row, network_text
 from mnetdsl.importers.tflite.outline import Outline, Run, outline
 from mnetdsl.importers.tflite.pixels import Pixels
-from mnetdsl.importers.tflite.problems import not_finite, two_stores
+from mnetdsl.importers.tflite.problems import bad_quantization, not_finite, two_stores
 from mnetdsl.importers.tflite.reader import read_model, require_plain
 from mnetdsl.importers.tflite.simplify import simplify
 from mnetdsl.importers.tflite.tensors import lost_layers, table_rows, tensor_map, weight_arrays
-from mnetdsl.ir.core import Module
-from mnetdsl.quantize.apply import quantizable, tensor_names
+from mnetdsl.quantize.apply import apply_quantization, quantizable, tensor_names
 from mnetdsl.source import SourceFile
 from mnetdsl.syntax.mistakes import KEYWORDS
 from mnetdsl.weights import safetensors
+from mnetdsl.weights.expected import expected_weights
 
 __all__ = ["import_tflite"]
 
@@ -73,7 +73,7 @@ def import_bytes(
     plan = outline(graph)
     own = name or own_name(path)
     doc = _doc(model, graph)
-    module = _built(SourceFile(f"{own}.mnet", network_text(graph, plan, own, doc, {})))
+    module = _built(SourceFile(f"{own}.mnet", network_text(graph, plan, own, doc, {})), path).module
     names = match(graph, plan.layers(), module)
     rows: list[Row] = []
     if graph.quantized:
@@ -82,7 +82,11 @@ def import_bytes(
         if lost is not None:
             raise two_stores(path, model.operators[lost.operator])
         rows = table_rows(graph, names, needed)
-    arrays = weight_arrays(graph, names)
+        instance = _built(SourceFile(f"{own}.mnet", network_text(graph, plan, own, doc, {}, rows)), path)
+        assert instance.deployment is not None
+        assert instance.deployment.quantization is not None
+        module = apply_quantization(module, instance.deployment.quantization)
+    arrays = weight_arrays(graph, names, expected_weights(module))
     for key, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise MnetError(not_finite(path, key))
@@ -109,13 +113,16 @@ def import_bytes(
     )
 
 
-def _built(source: SourceFile) -> Module:
+def _built(source: SourceFile, path: str) -> sema.Instance:
     """The graph of the written text; what the language refuses for its size is the file's fault, else it is ours."""
     try:
-        return sema.build(source).module
+        return sema.build(source)
     except MnetError as problem:
-        if {each.code for each in problem.diagnostics} <= TOO_LARGE:
+        codes = {each.code for each in problem.diagnostics}
+        if codes <= TOO_LARGE:
             raise
+        if codes == {"MN1801"}:
+            raise bad_quantization(path, "numbers", problem.diagnostics[0].message) from None
         raise NotTheSameError(f"the text is refused: {problem.diagnostics[0].message}") from problem
 
 

@@ -21,11 +21,13 @@ from mnetdsl.importers.tflite.graph import (
     Storage,
     Value,
 )
+from mnetdsl.importers.tflite.literals import SYMBOLS
 from mnetdsl.importers.tflite.operators import OTHERWISE, REMEDIES, RULES, NotSupportedError
 from mnetdsl.importers.tflite.pixels import IMAGE_CHANNELS, Head, Pixels, input_of
 from mnetdsl.importers.tflite.problems import bad_quantization, damaged, unsupported_model
 from mnetdsl.importers.tflite.shapes import ShapesDifferError, result_shape
 from mnetdsl.ir.types import Shape
+from mnetdsl.sema.operations import OPERATIONS
 
 POSTPROCESS = "TFLite_Detection_PostProcess"
 MAX_LISTED = 20
@@ -137,6 +139,8 @@ class _Converter:
         bias: Constant | None = None,
         constants: dict[int, Constant] | None = None,
     ) -> None:
+        if operation not in OPERATIONS and operation not in SYMBOLS:
+            raise NotSupportedError(f"the language has no `{operation}`")
         values = tuple(self._resolved(number) for number in inputs)
         stored = {self.stored(value) for value in values}
         self._check_shape(operation, values, output, arguments or {}, list((constants or {}).values()))

@@ -106,7 +106,10 @@ def pooled(layer: Layer, source: str, shape: Sequence[int], graph: ImportGraph) 
     kernel, stride = pair(layer, "kernel"), pair(layer, "stride")
     padding = layer.arguments["padding"]
     named: dict[str, str] = {}
-    if stride != kernel and graph.values[layer.output].shape[1:3] != (1, 1):
+    one = graph.values[layer.output].shape[1:3] == (1, 1)
+    assert isinstance(padding, tuple)
+    sizes = (shape[1] + padding[0] + padding[1], shape[2] + padding[2] + padding[3])
+    if stride != kernel and not (one and all(size < 2 * k for size, k in zip(sizes, kernel, strict=True))):
         named["stride"] = literal(plain(stride))
     if padding != NO_PADDING:
         named["padding"] = literal(padding_of(layer, tuple(shape)))

@@ -269,6 +269,12 @@ def elementwise(operation: str) -> Rule:
         for position, number in enumerate(operator.inputs[:2]):
             constant = context.constant(number)
             if constant is not None:
+                if constant.array.size != 1:
+                    sizes = "x".join(map(str, constant.array.shape))
+                    raise NotSupportedError(
+                        f"its constant operand has {sizes} numbers, only a single one is imported",
+                        "let the converter fold it into the layer in front of it",
+                    )
                 constants[position] = constant
             elif len(context.shape(number)) != len(result):
                 raise NotSupportedError("its operands have different numbers of dimensions")

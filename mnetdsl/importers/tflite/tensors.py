@@ -11,19 +11,35 @@ import numpy as np
 
 from mnetdsl.importers.tflite.flat import Array
 from mnetdsl.importers.tflite.graph import KEEPS_STORAGE, Constant, ImportGraph, Layer, Storage
-from mnetdsl.importers.tflite.match import Names
+from mnetdsl.importers.tflite.match import Names, NotTheSameError
 from mnetdsl.importers.tflite.network_text import Row
+from mnetdsl.weights.expected import Expected
 
 FORMAT = "mnetdsl tensors 1"
 
 
-def weight_arrays(graph: ImportGraph, names: Names) -> dict[str, Array]:
-    """Arrays by key, as docs/decisions/0007 has them for quantized networks, and float32 for others."""
+def weight_arrays(graph: ImportGraph, names: Names, expected: Mapping[str, Expected]) -> dict[str, Array]:
+    """Arrays by key, as docs/decisions/0007 has them for quantized networks, and float32 for others.
+
+    Raises `NotTheSameError` where they are not what the built network asks for.
+    """
     arrays: dict[str, Array] = {}
     for layer in graph.layers:
         name = names.layers[layer.output]
+        quantized = graph.values[layer.output].storage is not None
         if layer.filter is not None:
-            arrays |= _of_layer(name, layer, layer.filter, graph.values[layer.output].storage is not None)
+            arrays |= _of_layer(name, layer, layer.filter, quantized)
+        for resource, constant in zip(names.constants[layer.output], layer.constants.values(), strict=False):
+            if resource in expected:
+                shape = expected[resource].type.shape
+                arrays[resource] = (constant.array if quantized else constant.real()).reshape(shape)
+    if set(arrays) != set(expected):
+        wrong = sorted(set(arrays) ^ set(expected))[0]
+        raise NotTheSameError(f"`{wrong}` is {'not asked for' if wrong in arrays else 'missing'}")
+    for key, array in arrays.items():
+        type = expected[key].type
+        if (array.shape, array.dtype) != (type.shape, np.dtype(type.element.dtype)):
+            raise NotTheSameError(f"`{key}` is {array.dtype} {array.shape}, the network asks for {type}")
     return {key: np.ascontiguousarray(array) for key, array in arrays.items()}
 
 
