@@ -193,7 +193,7 @@ class Network:
         return tuple(over_budget(self.optimized(), self.plan(), chosen))
 
     def run(self, inputs: Mapping[str, NDArray[np.generic]], on: str = "numpy") -> dict[str, NDArray[np.generic]]:
-        """Outputs by name for inputs `[N, …]` by name, on `numpy`, `c`, `iree-cpu` or `iree-vulkan`.
+        """Outputs by name for inputs `[N, …]` by name, on `numpy`, `c`, `iree-cpu`, `iree-vulkan` or `qemu:CORE`.
 
         All run the optimized module, which takes the interpreter a fifth less time than the one as written.
         C and IREE are compiled in each call: run many inputs as one batch, or keep a runner of `backends.runners`.

@@ -31,11 +31,12 @@ def parse_names(context: click.Context, option: click.Parameter, value: str | No
 Examples:
   mnet bench mobilenet_v2 --weights random:1 --on iree-cpu
   mnet bench net.mnet --on iree-cpu --threads 1,2 --against litert,onnxruntime,openvino
+  mnet bench net.mnet --on qemu:cortex-m4 --format json
 """
 )
 @network_options
 @weights_option
-@click.option("--on", metavar="KIND[:MACHINE]", required=True, help="Where to measure, such as iree-cpu.")
+@click.option("--on", metavar="KIND[:MACHINE]", required=True, help="Where to measure, such as iree-cpu or qemu:cortex-m4.")
 @click.option(
     "--threads", callback=parse_threads, default="1", show_default=True, metavar="LIST", help="Threads, such as 1,2."
 )
