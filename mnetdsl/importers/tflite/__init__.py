@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path, PurePath
 
 import numpy as np
@@ -24,7 +25,7 @@ from mnetdsl.importers.tflite.metadata import read_metadata
 from mnetdsl.importers.tflite.network_text import Row, network_text
 from mnetdsl.importers.tflite.outline import Outline, Run, outline
 from mnetdsl.importers.tflite.pixels import Pixels
-from mnetdsl.importers.tflite.problems import bad_quantization, not_finite, two_stores
+from mnetdsl.importers.tflite.problems import bad_quantization, constant_operand, not_finite, two_stores
 from mnetdsl.importers.tflite.reader import read_model, require_plain
 from mnetdsl.importers.tflite.simplify import simplify
 from mnetdsl.importers.tflite.tensors import lost_layers, table_rows, tensor_map, weight_arrays
@@ -70,6 +71,9 @@ def import_bytes(
     require_plain(model)
     metadata = read_metadata(model, data)
     graph = simplify(convert(model, Pixels(mean, std, metadata), metadata.labels))
+    held = [layer for layer in graph.layers if layer.constants]
+    if held and not takes_numbers():
+        raise constant_operand(path, [model.operators[layer.operator] for layer in held])
     plan = outline(graph)
     own = name or own_name(path)
     doc = _doc(model, graph)
@@ -124,6 +128,17 @@ def _built(source: SourceFile, path: str) -> sema.Instance:
         if codes == {"MN1801"}:
             raise bad_quantization(path, "numbers", problem.diagnostics[0].message) from None
         raise NotTheSameError(f"the text is refused: {problem.diagnostics[0].message}") from problem
+
+
+@cache
+def takes_numbers() -> bool:
+    """Whether this edition of the language adds and multiplies a tensor and a number."""
+    text = "mnet 1\n\nmodel probe() {\n  input x: f32[4]\n  output y = x * 0.5 + 1.0\n}\n"
+    try:
+        sema.build(SourceFile("probe.mnet", text))
+    except MnetError:
+        return False
+    return True
 
 
 def own_name(path: str) -> str:

@@ -24,13 +24,12 @@ from mnetdsl.importers.tflite.graph import (
 from mnetdsl.importers.tflite.literals import SYMBOLS
 from mnetdsl.importers.tflite.operators import OTHERWISE, REMEDIES, RULES, NotSupportedError
 from mnetdsl.importers.tflite.pixels import IMAGE_CHANNELS, Head, Pixels, input_of
-from mnetdsl.importers.tflite.problems import bad_quantization, damaged, unsupported_model
+from mnetdsl.importers.tflite.problems import MAX_LISTED, bad_quantization, damaged, unsupported_model
 from mnetdsl.importers.tflite.shapes import ShapesDifferError, result_shape
 from mnetdsl.ir.types import Shape
 from mnetdsl.sema.operations import OPERATIONS
 
 POSTPROCESS = "TFLite_Detection_PostProcess"
-MAX_LISTED = 20
 
 
 def convert(model: FlatModel, pixels: Pixels, labels: Sequence[tuple[str, ...]] = ()) -> ImportGraph:
