@@ -36,7 +36,9 @@ Examples:
 )
 @network_options
 @weights_option
-@click.option("--on", metavar="KIND[:MACHINE]", required=True, help="Where to measure, such as iree-cpu or qemu:cortex-m4.")
+@click.option(
+    "--on", metavar="KIND[:MACHINE]", required=True, help="Where to measure, such as iree-cpu or qemu:cortex-m4."
+)
 @click.option(
     "--threads", callback=parse_threads, default="1", show_default=True, metavar="LIST", help="Threads, such as 1,2."
 )
