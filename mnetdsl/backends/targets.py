@@ -78,7 +78,7 @@ def generate(
         )
     from mnetdsl.backends import iree
 
-    package = iree.generate(module, module.name, name)
-    for road in package.roads:
+    compiled = iree.generate(module, module.name, name)
+    for road in compiled.roads:
         remark(road.remark())
-    return package.files
+    return compiled.files
