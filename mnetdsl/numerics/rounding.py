@@ -26,4 +26,5 @@ def divide_half_away(x: Integers, divisor: NDArray[np.int64] | int) -> Integers:
 
 def saturate(x: NDArray[Any], low: int, high: int, dtype: str) -> NDArray[Any]:
     """x between `low` and `high`, as `dtype`."""
-    return np.clip(x, low, high).astype(dtype)
+    result: NDArray[Any] = np.clip(x, low, high).astype(dtype)
+    return result

@@ -1,34 +1,58 @@
-"""softmax of stored numbers.
+"""softmax of 8-bit numbers, in 32-bit fixed point.
 
-TensorFlow Lite computes it in float32 from a table of 256 exponentials, also under its reference resolver
-(`optimized_ops::Softmax` for quantized types, activations.cc). Additions are in the order of the channels.
+TensorFlow Lite: `Softmax` of reference/softmax.h with `PreprocessSoftmaxScaling`, beta = 1. (Its optimized kernels use
+float32 tables, and differ in rare last bits.) The reference aborts where the exponentials add up to 512 and more; the
+result, all zeros but for rounding, is defined here as elsewhere.
 """
 
 from __future__ import annotations
 
+from math import floor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mnetdsl.numerics.exponential import exp_single
-from mnetdsl.numerics.grid import Grid
+from mnetdsl.numerics.conversions import requantize
+from mnetdsl.numerics.fixed_point import INPUT_BITS, exp_of_negative, reciprocal
+from mnetdsl.numerics.grid import LIMITS, Grid
+from mnetdsl.numerics.requantization import (
+    ONE_BITS,
+    Integers,
+    quantize_multiplier,
+    rounding_divide_by_power_of_two,
+    rounding_doubling_high_multiply,
+)
 from mnetdsl.numerics.rounding import saturate
 
 ENTRIES = 256
+SUM_BITS = 12
+"""Integer bits of the sum of exponentials: of up to 4096 channels."""
 
 
-def softmax_table(source: Grid) -> NDArray[np.float32]:
-    """[256]: exp(-d * scale) for the difference d = max - q of 8-bit numbers."""
-    return exp_single(-source.single * np.arange(ENTRIES, dtype=np.float32))
+def softmax_table(source: Grid) -> NDArray[np.int32]:
+    """[256]: exp(-d * scale) in units of 2^-31 for the difference d = max - q; 0 where it is below exp(-31)."""
+    factor = min(source.scale * (1 << (ONE_BITS - INPUT_BITS)), 2.0**ONE_BITS - 1.0)
+    multiplier, shift = quantize_multiplier(factor)
+    radius = floor(((1 << INPUT_BITS) - 1) * 2.0 ** (ONE_BITS - INPUT_BITS - shift))
+    below = np.minimum(np.arange(ENTRIES, dtype=np.int64), radius)
+    exponents = rounding_doubling_high_multiply(-(below << shift), multiplier)
+    table: NDArray[np.int32] = np.where(below == np.arange(ENTRIES), exp_of_negative(exponents), 0).astype(np.int32)
+    return table
+
+
+def softmax_result(dtype: str) -> Grid:
+    """The grid on which softmax is computed: 0 to 255/256."""
+    return Grid(dtype, 1.0 / 256.0, LIMITS[dtype][0])
 
 
 def softmax(q: NDArray[Any], source: Grid, result: Grid) -> NDArray[Any]:
-    """Over the last axis, of 8-bit numbers; the result's scale is 1/256 in networks of TensorFlow Lite."""
-    below = q.max(axis=-1, keepdims=True).astype(np.int32) - q
-    powers = softmax_table(source)[below]
-    # A running sum adds one channel after the other; NumPy's sum pairs them.
-    total = np.cumsum(powers, axis=-1, dtype=np.float32)[..., -1:]
-    factor = np.float32(1) / (total * result.single)
-    steps = np.floor(powers * factor + np.float32(0.5)).astype(np.int64)
-    return saturate(steps + result.zero_point, result.low, result.high, result.dtype)
+    """Over the last axis; a result of another grid than `softmax_result` is requantized."""
+    computed = softmax_result(result.dtype)
+    powers = softmax_table(source)[q.max(axis=-1, keepdims=True).astype(np.int32) - q].astype(np.int64)
+    total: Integers = rounding_divide_by_power_of_two(powers, SUM_BITS).sum(axis=-1, keepdims=True)
+    scale, bits = reciprocal(total, SUM_BITS)
+    exponents = bits + ONE_BITS - 8
+    steps = rounding_divide_by_power_of_two(rounding_doubling_high_multiply(powers, scale), exponents)
+    found = saturate(steps + computed.low, computed.low, computed.high, computed.dtype)
+    return found if result == computed else requantize(found, computed, result)
