@@ -154,9 +154,13 @@ def cropped(value: MlirValue, size: tuple[int, int]) -> MlirValue:
     batch, height, width, channels = shape_of(value)
     if size == (height, width):
         return value
-    shape = [batch, *size, channels]
+    return boxed(value, (0, 0, 0, 0), (batch, *size, channels))
+
+
+def boxed(value: MlirValue, begin: Sequence[int], shape: Shape) -> MlirValue:
+    """A box of `shape` out of `value`, its first corner at `begin`."""
     type = mlir.RankedTensorType.get(shape, value.type.element_type)
-    return tensor.ExtractSliceOp(type, value, [], [], [], [0] * 4, shape, [1] * 4).result
+    return tensor.ExtractSliceOp(type, value, [], [], [], list(begin), list(shape), [1] * len(shape)).result
 
 
 def collapsed(value: MlirValue, groups: Sequence[Sequence[int]]) -> MlirValue:

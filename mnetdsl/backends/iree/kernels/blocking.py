@@ -13,26 +13,41 @@ WORKGROUPS = 8
 
 ISSUE = 0.5
 """Cycles of a fused multiply-add, and of a load, where two of each start in a cycle."""
+LOAD = 0.06
+"""Cycles that a load costs where multiply-adds set the pace: both take turns at what they share."""
+STEP = 0.3
+"""Cycles of counting and jumping a step."""
+LATENCY = 4.0
+"""Cycles from a multiply-add to the next one on the same sum."""
+
+
+FEW_ROWS = 64
+"""Up to so many rows, a layer's weights are not used often enough to stay near."""
+
+WIDEST = 4
+"""Vectors of a panel: wider ones bring little, and more weights that nobody has asked for before they are needed."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """`rows` x `vectors` sums held in registers; a panel of weights has `vectors` vectors."""
+    """`rows` x `vectors` sums held in registers; a panel of weights has `vectors` vectors. A round of the loop along
+    the depth takes `unroll` steps."""
 
     rows: int
     vectors: int
+    unroll: int = 1
 
 
 @cache
-def choose_block(isa: Isa, rows: int, vectors: int) -> Block:
-    """The block with which `rows` x (`vectors` vectors of) outputs take the fewest cycles.
+def choose_block(isa: Isa, rows: int, vectors: int, widest: int = WIDEST) -> Block:
+    """The block with which `rows` x (`vectors` vectors of) outputs take the fewest cycles, at most `widest` vectors wide.
 
     A step along the depth costs a block its multiply-adds or its loads (a broadcast a row, a vector of weights a
     column), whichever take longer; short chains of sums wait for their latency.
     """
     candidates = [
-        Block(height, width)
-        for width in range(1, min(vectors, 8) + 1)
+        Block(height, width, isa.unroll(height, width))
+        for width in range(1, min(vectors, widest) + 1)
         for height in range(1, min(rows, isa.registers) + 1)
         if isa.accumulators(height, width)
     ]
@@ -43,7 +58,7 @@ def _cost(block: Block, rows: int, vectors: int) -> float:
     total = 0.0
     for height, downs in _parts(rows, block.rows):
         for width, acrosses in _parts(vectors, block.vectors):
-            total += downs * acrosses * _step(height, width)
+            total += downs * acrosses * _step(height, width, block.unroll)
     return total
 
 
@@ -52,9 +67,9 @@ def _parts(total: int, part: int) -> list[tuple[int, int]]:
     return [(size, count) for size, count in ((part, total // part), (total % part, 1)) if size and count]
 
 
-def _step(rows: int, vectors: int) -> float:
-    latency = 4.0
-    return max(rows * vectors * ISSUE, (rows + vectors) * ISSUE, latency) + 0.3
+def _step(rows: int, vectors: int, unroll: int) -> float:
+    sums, loads = rows * vectors, rows + vectors
+    return max(sums * ISSUE + loads * LOAD, loads * ISSUE, LATENCY) + STEP / unroll
 
 
 def share(tiles: int, wanted: int = WORKGROUPS) -> int:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mnetdsl.backends.iree.kernels.blocking import choose_block
+from mnetdsl.backends.iree.kernels.blocking import FEW_ROWS, WIDEST, choose_block
 from mnetdsl.backends.iree.kernels.chain import Layer, Stage
 from mnetdsl.backends.iree.kernels.convolution import Convolution
 from mnetdsl.backends.iree.kernels.depthwise import Depthwise, choose_strip
@@ -49,11 +49,13 @@ class Filter:
     def kernel(self, isa: Isa, pitch: int) -> Layer:
         """The kernel of the whole layer, for an input of this pitch."""
         rows, columns = self.window.outputs
-        return self._layer(isa, pitch, rows * columns)
+        # A pass over few rows is too short to bring the weights of a wide panel meanwhile.
+        widest = 2 if 1 < rows * columns <= FEW_ROWS else WIDEST
+        return self._layer(isa, pitch, rows * columns, widest)
 
     def stage(self, isa: Isa, pitch: int) -> Stage:
-        """The layer as one of a chain, for an input of this pitch."""
-        return Stage(self._layer(isa, pitch, self.window.outputs[1]), self.window)
+        """The layer as one of a chain, for an input of this pitch: its weights are near, since each row reads them."""
+        return Stage(self._layer(isa, pitch, self.window.outputs[1], WIDEST), self.window)
 
     def packed(self, layer: Layer) -> tuple[Array, Array]:
         """Weights and bias as `layer`, from `kernel` or `stage`, reads them; flat."""
@@ -63,7 +65,7 @@ class Filter:
         matrix = pad_last(self.weights, layer.channels).reshape(-1, layer.channels)
         return panels(matrix, layer.block.vectors * layer.lanes), bias
 
-    def _layer(self, isa: Isa, pitch: int, pixels: int) -> Layer:
+    def _layer(self, isa: Isa, pitch: int, pixels: int, widest: int) -> Layer:
         lanes = isa.lanes
         channels = padded_size(self.weights.shape[-1], lanes)
         if self.kind == "depthwise":
@@ -71,9 +73,10 @@ class Filter:
         added = self.residual is not None
         depth = self.weights.shape[2]
         if self.kind == "pointwise":
-            block = choose_block(isa, pixels, channels // lanes)
+            block = choose_block(isa, pixels, channels // lanes, widest)
             return Pointwise(pixels, depth, channels, pitch, lanes, block, self.activation, added)
-        block = choose_block(isa, self.window.outputs[1], channels // lanes)
+        # Long strips: each of them has edges where columns are missing.
+        block = choose_block(isa, self.window.outputs[1], channels // lanes, widest=2)
         return Convolution(self.window, depth, channels, pitch, lanes, block, self.activation, added)
 
 

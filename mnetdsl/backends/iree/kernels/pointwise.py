@@ -13,15 +13,16 @@ from dataclasses import dataclass
 from iree.compiler.dialects import arith
 
 from mnetdsl.backends.iree.kernels.activation import activate
-from mnetdsl.backends.iree.kernels.blocking import WORKGROUPS, Block, parts, share
+from mnetdsl.backends.iree.kernels.blocking import FEW_ROWS, WORKGROUPS, Block, parts, share
 from mnetdsl.backends.iree.kernels.executables import Buffer, Grid
 from mnetdsl.backends.iree.kernels.language import Memory, MlirValue, Position, accumulate, least, loop, multiply_add
 
 MANY_ROWS = 784
 """From here on workgroups share rows, and one keeps its rows in cache while it walks all panels."""
 
-PREFETCHED = 100_000
-"""Weights from which the next panel is asked for while this one is used: fewer stay in the nearer caches anyway."""
+PREFETCHED = {True: 16_000, False: 100_000}
+"""Weights from which the next panel is asked for while this one is used, for few rows and for many: the fewer rows, the
+less time there is to wait for weights, which the layers before have driven out of the nearer caches."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,14 @@ class Pointwise:
             factors = [pixels.spread(k + r * self.pitch, lanes) for r in range(rows)]
             return [multiply_add(factors[i // vectors], taps[i % vectors], sum) for i, sum in enumerate(sums)]
 
-        for i, sum in enumerate(accumulate(0, self.depth, sums, step)):
+        unroll = self.block.unroll if self.depth % self.block.unroll == 0 else 1
+
+        def steps(k: Position, sums: list[MlirValue]) -> list[MlirValue]:
+            for index in range(unroll):
+                sums = step(k + index, sums)
+            return sums
+
+        for i, sum in enumerate(accumulate(0, self.depth, sums, steps, unroll)):
             at = (row + i // vectors) * self.channels + channel + i % vectors * lanes
             result = activate(sum, self.activation)
             if residual is not None:
@@ -133,7 +141,9 @@ class Pointwise:
     def _ahead(self, row: Position, channel: Position) -> Position | None:
         """Where in the next panel this block's prefetches begin: each block of rows asks for one of its vectors' share,
         so that the first few blocks bring the panel."""
-        if self.rows >= MANY_ROWS or self.rows == 1 or self.depth * self.channels < PREFETCHED:
+        if self.rows >= MANY_ROWS or self.rows == 1:
+            return None
+        if self.depth * self.channels < PREFETCHED[self.rows <= FEW_ROWS]:
             return None
         width = self.block.vectors * self.lanes
         share = row // self.block.rows % self.block.vectors

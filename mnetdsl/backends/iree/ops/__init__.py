@@ -7,11 +7,11 @@ from mnetdsl.backends.iree.ops.constant import emit_constant
 from mnetdsl.backends.iree.ops.conv2d import emit_conv2d
 from mnetdsl.backends.iree.ops.dense import emit_dense
 from mnetdsl.backends.iree.ops.depthwise_conv2d import emit_depthwise_conv2d
-from mnetdsl.backends.iree.ops.elementwise import emit_add, emit_mul
+from mnetdsl.backends.iree.ops.elementwise import emit_add, emit_mul, emit_sub
 from mnetdsl.backends.iree.ops.matmul import emit_matmul
 from mnetdsl.backends.iree.ops.normalize import emit_normalize
 from mnetdsl.backends.iree.ops.pool import emit_avg_pool, emit_global_avg_pool, emit_max_pool
-from mnetdsl.backends.iree.ops.shape import emit_concat, emit_pad, emit_reshape
+from mnetdsl.backends.iree.ops.shape import emit_concat, emit_pad, emit_reshape, emit_slice, emit_transpose
 from mnetdsl.backends.iree.ops.softmax import emit_softmax
 from mnetdsl.backends.iree.ops.unary import emit_clamp, emit_unary
 from mnetdsl.backends.iree.scope import LayerEmitter
@@ -25,6 +25,7 @@ EMITTERS: dict[str, LayerEmitter] = {
     "matmul": emit_matmul,
     "batch_norm": emit_batch_norm,
     "add": emit_add,
+    "sub": emit_sub,
     "mul": emit_mul,
     "clamp": emit_clamp,
     "relu": emit_unary,
@@ -42,4 +43,6 @@ EMITTERS: dict[str, LayerEmitter] = {
     "pad": emit_pad,
     "concat": emit_concat,
     "reshape": emit_reshape,
+    "transpose": emit_transpose,
+    "slice": emit_slice,
 }

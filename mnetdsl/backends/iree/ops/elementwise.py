@@ -1,4 +1,4 @@
-"""Sums and products of two tensors, sizes of 1 spread."""
+"""Sums, differences and products of two tensors, sizes of 1 spread."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ from mnetdsl.ir.ops.elementwise import Elementwise
 
 def emit_add(scope: Scope, op: Op) -> MlirValue:
     return _emit(scope, op, arith.addf)
+
+
+def emit_sub(scope: Scope, op: Op) -> MlirValue:
+    return _emit(scope, op, arith.subf)
 
 
 def emit_mul(scope: Scope, op: Op) -> MlirValue:
