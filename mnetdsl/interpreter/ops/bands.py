@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from math import prod
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from mnetdsl.interpreter.frame import Array
 
@@ -35,9 +36,9 @@ def repeated(channels: Array, width: int) -> Array:
     return result.reshape(*others, width * count)
 
 
-def aligned_empty(*shape: int) -> Array:
-    """A float32 array of undefined content that starts on a cache line."""
-    size = prod(shape) * 4
+def aligned_empty(*shape: int, dtype: DTypeLike = np.float32) -> Array:
+    """An array of undefined content that starts on a cache line."""
+    size = prod(shape) * np.dtype(dtype).itemsize
     memory = np.empty(size + ALIGNMENT, np.uint8)
     start = -memory.__array_interface__["data"][0] % ALIGNMENT
-    return memory[start : start + size].view(np.float32).reshape(shape)
+    return memory[start : start + size].view(dtype).reshape(shape)

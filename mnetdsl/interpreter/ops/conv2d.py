@@ -21,15 +21,17 @@ Finish = Callable[[int, int], None]
 def conv2d(op: Conv2d, frame: Frame) -> Array:
     """A 1x1 kernel multiplies the map as it is; any other one multiplies the window's pixels, gathered in bands."""
     x = frame[op.input]
-    kernel_height, kernel_width, _, channels = op.filter.type.shape
-    _, height, width, _ = op.type.shape
-    output = aligned_empty(x.shape[0], height, width, channels)
-    finish = _epilogue(op, frame, output)
-    if (kernel_height, kernel_width) == (1, 1) and not any(op.padding):
-        _pointwise(x[:, :: op.strides[0], :: op.strides[1]], frame[op.filter], output, finish)
-    else:
-        _gathered(op, x, frame[op.filter], output, finish)
+    output = aligned_empty(x.shape[0], *op.type.shape[1:])
+    convolve(op, x, frame[op.filter], output, _epilogue(op, frame, output))
     return output
+
+
+def convolve(op: Conv2d, x: Array, filter: Array, output: Array, finish: Finish) -> None:
+    """Writes the sums of products to `output`, of the dtype of `x` and `filter`, in bands; `finish` completes each."""
+    if filter.shape[:2] == (1, 1) and not any(op.padding):
+        _pointwise(x[:, :: op.strides[0], :: op.strides[1]], filter, output, finish)
+    else:
+        _gathered(op, x, filter, output, finish)
 
 
 def _epilogue(op: Conv2d, frame: Frame, output: Array) -> Finish:
@@ -71,8 +73,8 @@ def _gathered(op: Conv2d, x: Array, filter: Array, output: Array, finish: Finish
     taps = kernel_height * kernel_width * inputs
     matrix = filter.reshape(taps, channels)
     step = band_height(height, width * max(taps, channels), max(BAND_ELEMENTS, matrix.size))
-    windows = Windows(x.shape[1:], (kernel_height, kernel_width), op.strides, op.dilations, op.padding, step)
-    scratch = aligned_empty(step * width * taps)
+    windows = Windows(x.shape[1:], (kernel_height, kernel_width), op.strides, op.dilations, op.padding, step, x.dtype)
+    scratch = aligned_empty(step * width * taps, dtype=x.dtype)
     for index, image in enumerate(x):
         for start, stop in bands(height, step):
             pixels = (stop - start) * width

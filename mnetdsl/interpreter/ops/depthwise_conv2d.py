@@ -10,6 +10,7 @@ import numpy as np
 from mnetdsl.interpreter.frame import Array, Frame
 from mnetdsl.interpreter.ops.activation import activate
 from mnetdsl.interpreter.ops.bands import aligned_empty, band_height, bands, repeated
+from mnetdsl.interpreter.ops.conv2d import Finish
 from mnetdsl.interpreter.ops.window import Windows
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
 
@@ -44,29 +45,40 @@ class Part:
 def depthwise_conv2d(op: DepthwiseConv2d, frame: Frame) -> Array:
     """Sums the taps in one pass over each band (einsum multiplies and adds without a temporary)."""
     x = frame[op.input]
-    multiplier = op.filter.type.shape[3]
+    output = aligned_empty(x.shape[0], *op.type.shape[1:])
+    rows = output.reshape(x.shape[0] * op.type.shape[1], -1)
+    bias = None if op.bias is None else repeated(frame[op.bias], op.type.shape[2])
+
+    def finish(start: int, stop: int) -> None:
+        block = rows[start:stop]
+        if bias is not None:
+            np.add(block, bias, out=block)
+        activate(op.activation, block)
+
+    convolve_depthwise(op, x, frame[op.filter], output, finish)
+    return output
+
+
+def convolve_depthwise(op: DepthwiseConv2d, x: Array, filter: Array, output: Array, finish: Finish) -> None:
+    """Writes the sums of products to `output`, of the dtype of `x` and `filter`, in bands; `finish` completes each."""
+    multiplier = filter.shape[3]
     if multiplier > 1:
         x = np.repeat(x, multiplier, axis=3)
     _, height, width, channels = op.type.shape
-    output = aligned_empty(x.shape[0], height, width, channels)
-    bias = None if op.bias is None else repeated(frame[op.bias], width)
     step = band_height(height, width * channels, BAND_ELEMENTS)
-    first, *others = _parts(op, frame, x.shape[2], step)
-    scratch = aligned_empty(step if others else 0, width * channels)
-    for image, result in zip(x, output.reshape(-1, height, width * channels), strict=True):
+    first, *others = _parts(op, filter, x.shape[2], step)
+    scratch = aligned_empty(step if others else 0, width * channels, dtype=x.dtype)
+    for index, (image, result) in enumerate(zip(x, output.reshape(-1, height, width * channels), strict=True)):
         for start, stop in bands(height, step):
             block = result[start:stop]
             first.sum(image, start, stop, block)
             for part in others:
                 part.sum(image, start, stop, scratch[: stop - start])
                 np.add(block, scratch[: stop - start], out=block)
-            if bias is not None:
-                np.add(block, bias, out=block)
-            activate(op.activation, block)
-    return output
+            finish(index * height + start, index * height + stop)
 
 
-def _parts(op: DepthwiseConv2d, frame: Frame, columns: int, step: int) -> Iterator[Part]:
+def _parts(op: DepthwiseConv2d, filter: Array, columns: int, step: int) -> Iterator[Part]:
     """One part, or with a stride one for each of the columns that a stride passes over.
 
     Taps l and l + stride read the same columns, one result apart, so that among these columns the stride is 1 and
@@ -75,12 +87,18 @@ def _parts(op: DepthwiseConv2d, frame: Frame, columns: int, step: int) -> Iterat
     kernel_height, kernel_width, _, _ = op.filter.type.shape
     _, _, width, channels = op.type.shape
     _, rows, _, _ = op.input.type.shape
-    filters = frame[op.filter].reshape(kernel_height, kernel_width, channels)
+    filters = filter.reshape(kernel_height, kernel_width, channels)
     stride, dilation = op.strides[1], op.dilations[1]
     top, bottom, left, _ = op.padding
     if stride > 1 and (dilation > 1 or channels > FEW_CHANNELS):
         windows = Windows(
-            (rows, columns, channels), (kernel_height, kernel_width), op.strides, op.dilations, op.padding, step
+            (rows, columns, channels),
+            (kernel_height, kernel_width),
+            op.strides,
+            op.dilations,
+            op.padding,
+            step,
+            filter.dtype,
         )
         yield Part(slice(None), windows, filters, 1)
         return
@@ -98,6 +116,7 @@ def _parts(op: DepthwiseConv2d, frame: Frame, columns: int, step: int) -> Iterat
             op.dilations,
             (top, bottom, before, after),
             step,
+            filter.dtype,
         )
         yield Part(slice(first, None, stride), windows, taps, pixels)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
+from numpy.typing import DTypeLike
 
 from mnetdsl.interpreter.frame import Array
 from mnetdsl.interpreter.ops.bands import aligned_empty
@@ -27,13 +28,14 @@ class Windows:
         dilations: tuple[int, ...],
         padding: tuple[int, ...],
         band_rows: int,
+        dtype: DTypeLike = np.float32,
     ) -> None:
         self.height, width, channels = size
         self.kernel = kernel
         self.strides = strides
         self.dilations = dilations
         self.top, _, left, right = padding
-        self.padded = aligned_empty(self._rows_read(band_rows), left + width + right, channels)
+        self.padded = aligned_empty(self._rows_read(band_rows), left + width + right, channels, dtype=dtype)
         self.padded[:, :left] = 0.0
         self.padded[:, left + width :] = 0.0
         self.inside = self.padded[:, left : left + width]
