@@ -40,7 +40,7 @@ class Block:
 
 @cache
 def choose_block(isa: Isa, rows: int, vectors: int, widest: int = WIDEST) -> Block:
-    """The block with which `rows` x (`vectors` vectors of) outputs take the fewest cycles, at most `widest` vectors wide.
+    """The block, of up to `widest` vectors, with which `rows` x `vectors` vectors of outputs take the fewest cycles.
 
     A step along the depth costs a block its multiply-adds or its loads (a broadcast a row, a vector of weights a
     column), whichever take longer; short chains of sums wait for their latency.
