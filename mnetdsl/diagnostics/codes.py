@@ -99,8 +99,12 @@ CODES: dict[str, str] = {
     "MN0710": "weights with pickled objects",
     "MN0711": "malformed seed of random weights",
     "MN0712": "weights are rounded",
+    "MN0713": "weights of another width",
+    "MN0714": "a layer that is not there",
+    "MN0715": "two tensors for one place",
     "MN0720": "weights are not loaded",
     "MN0721": "weight array does not fit its constant",
+    "MN0722": "sums that may leave their accumulator",
     # MN08xx: images and data
     "MN0801": "not an image",
     "MN0802": "an image of another size",

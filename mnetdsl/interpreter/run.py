@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from mnetdsl.diagnostics import Diagnostic, MnetError, error
 from mnetdsl.interpreter.frame import Array, Frame
-from mnetdsl.interpreter.ops import EVALUATIONS
+from mnetdsl.interpreter.ops import EVALUATIONS, Evaluation
 from mnetdsl.interpreter.ops.constant import constant, describe, missing_weights
+from mnetdsl.interpreter.quantized import QUANTIZED
 from mnetdsl.ir.core import Module, Op, Port, Value
 from mnetdsl.ir.ops.constant import Constant
 
@@ -28,7 +29,13 @@ def evaluate_op(op: Op, operands: Sequence[NDArray[AnyNumber]], resources: Mappi
     Raises MN0720 or MN0721 where a constant's array is not loaded or does not fit.
     """
     with np.errstate(all="ignore"):
-        return EVALUATIONS[op.opcode](op, Frame(dict(zip(op.operands, operands, strict=True)), resources))
+        return evaluation(op)(op, Frame(dict(zip(op.operands, operands, strict=True)), resources))
+
+
+def evaluation(op: Op) -> Evaluation:
+    """What `op` computes: on stored integers where its result is quantized, or where it takes nothing else."""
+    real = op.type.quantization is None and op.opcode in EVALUATIONS
+    return EVALUATIONS[op.opcode] if real else QUANTIZED[op.opcode]
 
 
 def run(module: Module, inputs: Mapping[str, NDArray[AnyNumber]], observe: Observer | None = None) -> dict[str, Array]:
@@ -49,13 +56,13 @@ def run(module: Module, inputs: Mapping[str, NDArray[AnyNumber]], observe: Obser
     values: dict[Value, Array] = {port.value: np.ascontiguousarray(inputs[port.name]) for port in graph.inputs}
     frame = Frame(values, module.resources)
     values.update((op.result, constant(op, frame)) for op in constants)
-    steps = [(op, op.operands) for op in graph.operations if not isinstance(op, Constant)]
+    steps = [(op, evaluation(op), op.operands) for op in graph.operations if not isinstance(op, Constant)]
     unread = Counter(port.value for port in graph.outputs)
-    for _, operands in steps:
+    for _, _, operands in steps:
         unread.update(operands)
     with np.errstate(all="ignore"):
-        for op, operands in steps:
-            result = EVALUATIONS[op.opcode](op, frame)
+        for op, evaluate, operands in steps:
+            result = evaluate(op, frame)
             if observe is not None:
                 observe(op, result)
             if unread[op.result]:

@@ -19,7 +19,7 @@ def avg_pool(op: AvgPool, frame: Frame) -> Array:
     _, height, width, channels = op.type.shape
     total = np.zeros((x.shape[0], height, width, channels), np.float64)
     count = np.zeros((height, width, 1), np.float64)
-    for target, source in _taps(op):
+    for target, source in taps(op):
         total[:, *target] += x[:, *source]
         count[target] += 1
     np.divide(total, count, out=total)
@@ -32,7 +32,7 @@ def max_pool(op: MaxPool, frame: Frame) -> Array:
     _, height, width, channels = op.type.shape
     lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
     result = np.full((x.shape[0], height, width, channels), lowest, x.dtype)
-    for target, source in _taps(op):
+    for target, source in taps(op):
         np.maximum(result[:, *target], x[:, *source], out=result[:, *target])
     return result
 
@@ -47,7 +47,7 @@ def global_avg_pool(op: GlobalAvgPool, frame: Frame) -> Array:
     return mean
 
 
-def _taps(op: Pool) -> Iterator[tuple[Region, Region]]:
+def taps(op: Pool) -> Iterator[tuple[Region, Region]]:
     """For each position in the window: the result pixels where it is inside the map, and the pixels they read."""
     top, _, left, _ = op.padding
     _, height, width, _ = op.input.type.shape
