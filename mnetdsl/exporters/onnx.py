@@ -120,7 +120,7 @@ def unary(op: UnaryOp, writer: Writer) -> str:
 
 
 def elementwise(op: Elementwise, writer: Writer) -> str:
-    kind = "Add" if op.opcode == "add" else "Mul"
+    kind = op.opcode.capitalize()
     return writer.activated(op.activation, writer.node(kind, writer.operand(op.left), writer.operand(op.right)))
 
 
@@ -165,6 +165,7 @@ WRITERS: dict[str, Callable[[Any, Writer], str]] = {
     "batch_norm": batch_norm,
     **dict.fromkeys((*ACTIVATIONS, "relu6", "hard_sigmoid", "silu"), unary),
     "add": elementwise,
+    "sub": elementwise,
     "mul": elementwise,
     "matmul": matmul,
     "softmax": softmax,

@@ -178,7 +178,7 @@ def dense(op: Dense, writer: Writer) -> int:
 
 
 def elementwise(op: Elementwise, writer: Writer) -> int:
-    options = schema.AddOptionsT() if op.opcode == "add" else schema.MulOptionsT()
+    options = {"add": schema.AddOptionsT, "sub": schema.SubOptionsT, "mul": schema.MulOptionsT}[op.opcode]()
     inputs = [writer.operand(op.left), writer.operand(op.right)]
     return writer.finish(op.opcode.upper(), inputs, op.type.shape, options, op.activation)
 
@@ -219,6 +219,7 @@ WRITERS: dict[str, Callable[[Any, Writer], int]] = {
     "depthwise_conv2d": convolution,
     "dense": dense,
     "add": elementwise,
+    "sub": elementwise,
     "mul": elementwise,
     **dict.fromkeys((*SINGLE, "silu", "hard_sigmoid"), unary),
     "global_avg_pool": global_avg_pool,

@@ -160,7 +160,7 @@ def layers_have_names_of_their_own(module: Module) -> Iterator[Violation]:
             yield Violation(f"two operations with weights are called `{op.name}`", op)
 
 
-MOVERS = frozenset({"constant", "normalize", "reshape", "pad", "concat", "max_pool"})
+MOVERS = frozenset({"constant", "normalize", "reshape", "pad", "concat", "max_pool", "transpose", "slice"})
 """Operations that take any element type."""
 
 

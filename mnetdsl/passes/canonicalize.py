@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from mnetdsl.ir.core import Module, Op, Value
 from mnetdsl.ir.ops import OPERATIONS
-from mnetdsl.ir.ops.elementwise import Elementwise
+from mnetdsl.ir.ops.elementwise import Add, Mul
 from mnetdsl.ir.ops.normalize import Normalize
 from mnetdsl.ir.ops.pool import GlobalAvgPool, Pool
 from mnetdsl.ir.ops.shape import Concat, Pad, Reshape
@@ -150,7 +150,7 @@ def one_concat(op: Op, rewriter: Rewriter) -> str:
 
 
 def constant_right(op: Op, rewriter: Rewriter) -> str:
-    if not isinstance(op, Elementwise) or constant_of(op.left) is None or constant_of(op.right) is not None:
+    if not isinstance(op, Add | Mul) or constant_of(op.left) is None or constant_of(op.right) is not None:
         return ""
     if op.left.type.element is not op.right.type.element:
         return ""

@@ -29,7 +29,7 @@ from mnetdsl.sema.values import (
 from mnetdsl.source import Span
 from mnetdsl.syntax import ast
 
-TENSOR_OPERATORS = {"+": "add", "*": "mul"}
+TENSOR_OPERATORS = {"+": "add", "-": "sub", "*": "mul"}
 
 
 class BlockReturn(Exception):

@@ -251,13 +251,15 @@ class Evaluator:
             return self.condition(binary.right, frame)
         left = self.evaluate(binary.left, frame)
         right = self.evaluate(binary.right, frame)
-        if isinstance(left, Tensor) and isinstance(right, Tensor) and binary.operator in ("+", "*"):
+        if isinstance(left, Tensor) and isinstance(right, Tensor) and binary.operator in ("+", "-", "*"):
             return self._tensor_binary(binary.operator, left, right, binary.span, frame, label)
         try:
             return arithmetic.binary(binary.operator, left, right)
         except arithmetic.OperatorProblem as problem:
             tensors = isinstance(left, Tensor) or isinstance(right, Tensor)
-            help = "tensors are combined by `+` and `*`; their sizes are `x.channels`, `x.shape`" if tensors else ""
+            help = (
+                "tensors are combined by `+`, `-` and `*`; their sizes are `x.channels`, `x.shape`" if tensors else ""
+            )
             raise self._stop(problem.code, problem.message, binary.span, frame, help=help) from None
 
     def _attribute(self, attribute: ast.Attribute, frame: Frame) -> Value:

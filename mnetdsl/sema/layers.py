@@ -21,6 +21,7 @@ from mnetdsl.source import Span
 
 SHAPE_CODES = {
     "add": "MN0401",
+    "sub": "MN0401",
     "mul": "MN0401",
     "concat": "MN0404",
     "reshape": "MN0405",
@@ -29,6 +30,7 @@ SHAPE_CODES = {
 """Codes of shape errors that have a page of their own; all others are MN0403."""
 
 SHAPE_HELP = {
+    "sub": "sizes must be equal, or 1 where one value serves the whole map",
     "add": "a residual needs stride 1 and equal channels; guard it with `if y.shape == x.shape`",
     "mul": "sizes must be equal, or 1 where one value serves the whole map",
     "conv2d": "pad the input, take a smaller kernel, or reduce the strides before this layer",
@@ -148,11 +150,11 @@ class Layers:
             problem.message,
             at=blame.get(problem.operand or "", span),
             label=", ".join(f"{name} is {value.type}" for name, value in operands.items() if isinstance(value, IrValue))
-            if opcode in ("add", "mul")
+            if opcode in ("add", "sub", "mul")
             else f"the input is {values[0].type}"
             if values
             else "",
-            also=shape_labels(values[:2], self.spans) if opcode in ("add", "mul", "concat") else (),
+            also=shape_labels(values[:2], self.spans) if opcode in ("add", "sub", "mul", "concat") else (),
             help=SHAPE_HELP.get(opcode, ""),
         )
 

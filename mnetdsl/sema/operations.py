@@ -282,6 +282,28 @@ def _reshape(call: Call) -> Tensor:
     )
 
 
+def _transpose(call: Call) -> Tensor:
+    return call.layers.add(
+        "transpose",
+        call.label,
+        call.span,
+        {"input": call.tensor("x")},
+        {"order": call.integers("order", None, 0)},
+        call.blame(order="order"),
+    )
+
+
+def _slice(call: Call) -> Tensor:
+    return call.layers.add(
+        "slice",
+        call.label,
+        call.span,
+        {"input": call.tensor("x")},
+        {"begin": call.integers("begin", None, 0), "size": call.integers("size", None, 1)},
+        call.blame(begin="begin", size="size"),
+    )
+
+
 def _flatten(call: Call) -> Tensor:
     shape = (prod(call.type("x").shape[1:]),)
     return call.layers.add("reshape", call.label, call.span, {"input": call.tensor("x")}, {"shape": shape})
@@ -340,6 +362,7 @@ OPERATIONS: dict[str, Operation] = {
     "dense": Operation((X, Parameter("features", ("int",)), Parameter("bias", ("bool",), True)), _dense),
     "batch_norm": Operation((X, Parameter("epsilon", ("float",), 1e-3)), _batch_norm),
     "add": _binary("add"),
+    "sub": _binary("sub"),
     "mul": _binary("mul"),
     **{name: _unary(name) for name in (*UNARY_FUNCTIONS, "softmax")},
     "matmul": Operation(
@@ -360,4 +383,6 @@ OPERATIONS: dict[str, Operation] = {
     "concat": Operation((Parameter("tensors", ("list",)), Parameter("axis", ("int",), -1)), _concat),
     "reshape": Operation((X, Parameter("shape", ("list",))), _reshape),
     "flatten": Operation((X,), _flatten),
+    "transpose": Operation((X, Parameter("order", ("list",))), _transpose),
+    "slice": Operation((X, Parameter("begin", ("list",)), Parameter("size", ("list",))), _slice),
 }

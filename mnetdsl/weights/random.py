@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnetdsl.ir.core import Module, Op, Value
-from mnetdsl.ir.ops.elementwise import Add, Mul
+from mnetdsl.ir.ops.elementwise import Add, Mul, Sub
 from mnetdsl.ir.ops.normalize import Normalize
 from mnetdsl.ir.types import ElementType
 from mnetdsl.weights.expected import Expected, expected_weights
@@ -93,7 +93,7 @@ def _moment(op: Op, moments: dict[Value, float]) -> float:
     match op:
         case Normalize():
             return _normalized_moment(op)
-        case Add():
+        case Add() | Sub():
             moment = moments[op.left] + moments[op.right]
         case Mul():
             moment = moments[op.left] * moments[op.right]

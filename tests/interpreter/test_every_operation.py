@@ -38,6 +38,7 @@ EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {},
     ),
     "add": ({"left": MAP, "right": floats(2, 1, 1, 3)}, {"activation": "silu"}),
+    "sub": ({"left": MAP, "right": floats(2, 1, 1, 3)}, {"activation": "relu"}),
     "mul": ({"left": MAP, "right": floats(2, 1, 1, 3)}, {"activation": "tanh"}),
     "clamp": ({"input": MAP}, {"low": -0.5, "high": 0.5}),
     "relu": UNARY,
@@ -56,6 +57,8 @@ EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "pad": ({"input": MAP}, {"padding": (1, 2, 3, 4)}),
     "concat": ({"inputs": [MAP, floats(2, 5, 6, 1)]}, {"axis": 3}),
     "reshape": ({"input": MAP}, {"shape": (10, 9)}),
+    "transpose": ({"input": MAP}, {"order": (2, 0, 1)}),
+    "slice": ({"input": MAP}, {"begin": (1, 0, 2), "size": (3, 6, 1)}),
 }
 
 

@@ -136,7 +136,7 @@ class _Maker:
             channels = x.type.shape[-1]
             statistics = {name: self.constant(channels) for name in ("scale", "offset", "mean", "variance")}
             return {"input": x, **statistics}, {"epsilon": draw(floats)}
-        if opcode in ("add", "mul"):
+        if opcode in ("add", "sub", "mul"):
             return {"left": self.pick(self.floats()), "right": self.pick(self.floats())}, {"activation": activation}
         if opcode == "matmul":
             attributes = {"transpose": draw(st.sampled_from(["none", "right"])), "scale": draw(floats)}
@@ -155,6 +155,14 @@ class _Maker:
         if opcode == "reshape":
             x = self.pick(plain)
             return {"input": x}, {"shape": draw(st.permutations(x.type.shape[1:]).map(tuple))}
+        if opcode == "transpose":
+            x = self.pick(plain)
+            return {"input": x}, {"order": tuple(draw(st.permutations(range(x.type.rank - 1))))}
+        if opcode == "slice":
+            x = self.pick(plain)
+            begin = [draw(st.integers(0, size - 1)) for size in x.type.shape[1:]]
+            size = [draw(st.integers(1, held - start)) for held, start in zip(x.type.shape[1:], begin, strict=True)]
+            return {"input": x}, {"begin": tuple(begin), "size": tuple(size)}
         if opcode == "pad":
             x = self.pick([value for value in plain if value.type.rank == 4])
             return {"input": x}, {"padding": self.window()["padding"], "value": draw(floats)}

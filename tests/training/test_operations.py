@@ -99,6 +99,11 @@ def window(opcode: str, size=(9, 8), **attributes) -> Module:
     return maker.output(add(maker, opcode, {"input": maker.input(*size, 3)}, **attributes))
 
 
+def rows(opcode: str, size: tuple[int, ...], **attributes: object) -> Module:
+    maker = GraphMaker()
+    return maker.output(add(maker, opcode, {"input": maker.input(*size)}, **attributes))
+
+
 def normalize(element: ElementType, mean: tuple[float, ...], std: tuple[float, ...]) -> Module:
     maker = GraphMaker()
     image = maker.builder.input("image", TensorType((1, 5, 4, 3), element)).value
@@ -148,6 +153,8 @@ CASES: dict[str, Callable[[], Module]] = {
     "batch_norm-features": lambda: batch_norm(7),
     "add": lambda: binary("add", (5, 4, 3), (5, 4, 3)),
     "add-broadcast": lambda: binary("add", (5, 1, 3), (1, 4, 1), activation="hard_swish"),
+    "sub": lambda: binary("sub", (5, 4, 3), (5, 4, 3), activation="relu6"),
+    "sub-broadcast": lambda: binary("sub", (1, 1, 3), (5, 4, 3)),
     "mul": lambda: binary("mul", (5, 4, 3), (5, 4, 3), activation="relu"),
     "mul-by-gates": lambda: binary("mul", (5, 4, 3), (1, 1, 3)),
     "clamp": lambda: unary("clamp", low=-0.5, high=2.0),
@@ -165,6 +172,10 @@ CASES: dict[str, Callable[[], Module]] = {
     "concat-rows": lambda: concat(1),
     "concat-channels": lambda: concat(3),
     "reshape": lambda: window("reshape", size=(4, 6), shape=(8, 9)),
+    "transpose": lambda: window("transpose", order=(2, 0, 1)),
+    "transpose-sequence": lambda: rows("transpose", (5, 7), order=(1, 0)),
+    "slice": lambda: window("slice", begin=(2, 0, 1), size=(3, 8, 2)),
+    "slice-features": lambda: rows("slice", (9,), begin=(4,), size=(5,)),
     "normalize-pixels": lambda: normalize(ElementType.U8, (127.5,), (127.5,)),
     "normalize-signed": lambda: normalize(ElementType.I8, (1.0, 2.0, 3.0), (4.0,)),
     "normalize-floats": lambda: normalize(ElementType.F32, (1.0,), (4.0, 5.0, 6.0)),

@@ -11,11 +11,11 @@ from mnetdsl.interpreter.ops.constant import constant
 from mnetdsl.interpreter.ops.conv2d import conv2d
 from mnetdsl.interpreter.ops.dense import dense
 from mnetdsl.interpreter.ops.depthwise_conv2d import depthwise_conv2d
-from mnetdsl.interpreter.ops.elementwise import add, mul
+from mnetdsl.interpreter.ops.elementwise import add, mul, sub
 from mnetdsl.interpreter.ops.matmul import matmul
 from mnetdsl.interpreter.ops.normalize import normalize
 from mnetdsl.interpreter.ops.pool import avg_pool, global_avg_pool, max_pool
-from mnetdsl.interpreter.ops.shape import concat, pad, reshape
+from mnetdsl.interpreter.ops.shape import concat, pad, reshape, slice_, transpose
 from mnetdsl.interpreter.ops.softmax import softmax
 from mnetdsl.interpreter.ops.unary import clamp, unary
 
@@ -31,6 +31,7 @@ EVALUATIONS: dict[str, Evaluation] = {
     "matmul": matmul,
     "batch_norm": batch_norm,
     "add": add,
+    "sub": sub,
     "mul": mul,
     "clamp": clamp,
     "relu": unary,
@@ -48,4 +49,6 @@ EVALUATIONS: dict[str, Evaluation] = {
     "pad": pad,
     "concat": concat,
     "reshape": reshape,
+    "transpose": transpose,
+    "slice": slice_,
 }

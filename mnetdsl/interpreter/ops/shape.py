@@ -1,11 +1,11 @@
-"""Operations that move elements without computing: pad, concat, reshape. Any element type."""
+"""Operations that move elements without computing: pad, concat, reshape, transpose, slice. Any element type."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from mnetdsl.interpreter.frame import Array, Frame
-from mnetdsl.ir.ops.shape import Concat, Pad, Reshape
+from mnetdsl.ir.ops.shape import Concat, Pad, Reshape, Slice, Transpose
 
 
 def pad(op: Pad, frame: Frame) -> Array:
@@ -27,3 +27,13 @@ def concat(op: Concat, frame: Frame) -> Array:
 def reshape(op: Reshape, frame: Frame) -> Array:
     x = frame[op.input]
     return x.reshape(x.shape[0], *op.shape)
+
+
+def transpose(op: Transpose, frame: Frame) -> Array:
+    return np.ascontiguousarray(frame[op.input].transpose(0, *(axis + 1 for axis in op.order)))
+
+
+def slice_(op: Slice, frame: Frame) -> Array:
+    x = frame[op.input]
+    box = tuple(slice(start, start + count) for start, count in zip(op.begin, op.size, strict=True))
+    return np.ascontiguousarray(x[(slice(None), *box)])

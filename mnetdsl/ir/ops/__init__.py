@@ -8,13 +8,13 @@ from mnetdsl.ir.ops.constant import Constant
 from mnetdsl.ir.ops.conv2d import Conv2d
 from mnetdsl.ir.ops.dense import Dense
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
-from mnetdsl.ir.ops.elementwise import Add, Mul
+from mnetdsl.ir.ops.elementwise import Add, Mul, Sub
 from mnetdsl.ir.ops.lookup import Lookup
 from mnetdsl.ir.ops.matmul import Matmul
 from mnetdsl.ir.ops.normalize import Normalize
 from mnetdsl.ir.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mnetdsl.ir.ops.quantize import Dequantize, Quantize, Requantize
-from mnetdsl.ir.ops.shape import Concat, Pad, Reshape
+from mnetdsl.ir.ops.shape import Concat, Pad, Reshape, Slice, Transpose
 from mnetdsl.ir.ops.softmax import Softmax
 from mnetdsl.ir.ops.unary import Clamp, Gelu, HardSigmoid, HardSwish, Relu, Relu6, Sigmoid, Silu, Tanh
 
@@ -29,6 +29,7 @@ FLOAT_OPERATIONS: dict[str, type[Op]] = {
         Matmul,
         BatchNorm,
         Add,
+        Sub,
         Mul,
         Clamp,
         Relu,
@@ -46,6 +47,8 @@ FLOAT_OPERATIONS: dict[str, type[Op]] = {
         Pad,
         Concat,
         Reshape,
+        Transpose,
+        Slice,
     )
 }
 """What the language can say. All but `normalize`, `batch_norm` and `layer_norm` also exist on quantized tensors."""

@@ -1,4 +1,4 @@
-"""Binary element by element operations: add, mul."""
+"""Binary element by element operations: add, sub, mul."""
 
 from __future__ import annotations
 
@@ -34,6 +34,12 @@ class Add(Elementwise):
     """Sum, the end of a residual branch (Sandler et al. 2018, fig. 4d)."""
 
     opcode = "add"
+
+
+class Sub(Elementwise):
+    """Difference left - right."""
+
+    opcode = "sub"
 
 
 class Mul(Elementwise):

@@ -1,4 +1,4 @@
-"""Operations that move elements without computing: pad, concat, reshape."""
+"""Operations that move elements without computing: pad, concat, reshape, transpose, slice."""
 
 from __future__ import annotations
 
@@ -71,3 +71,54 @@ class Reshape(Op):
                 "shape",
             )
         return self.input.type.with_shape((batch, *self.shape))
+
+
+class Transpose(Op):
+    """Puts the axes into another order; the batch is not counted and stays.
+
+    input [N, …], order: axis k of the result is axis order[k] of the input  ->  [N, …]
+    """
+
+    opcode = "transpose"
+    input = Operand()
+    order = Ints(minimum=0)
+
+    def infer(self) -> TensorType:
+        batch, *sizes = self.input.type.shape
+        if sorted(self.order) != list(range(len(sizes))):
+            raise ShapeError(
+                f"`transpose` of {self.input.type} needs each axis from 0 to {len(sizes) - 1} once, "
+                f"got {list(self.order)} (the batch is not counted)",
+                "order",
+            )
+        return self.input.type.with_shape((batch, *(sizes[axis] for axis in self.order)))
+
+
+class Slice(Op):
+    """A box of the tensor: `size` elements from `begin` on along each axis; the batch is not counted and stays.
+
+    input [N, …], begin, size (without the batch)  ->  [N, *size]
+    """
+
+    opcode = "slice"
+    input = Operand()
+    begin = Ints(minimum=0)
+    size = Ints(minimum=1)
+
+    def infer(self) -> TensorType:
+        batch, *sizes = self.input.type.shape
+        for name, values in (("begin", self.begin), ("size", self.size)):
+            if len(values) != len(sizes):
+                raise ShapeError(
+                    f"`{name}` of `slice` needs one number for each of the {len(sizes)} axes of {self.input.type}, "
+                    f"got {list(values)} (the batch is not counted)",
+                    name,
+                )
+        for axis, (start, count, held) in enumerate(zip(self.begin, self.size, sizes, strict=True)):
+            if start + count > held:
+                raise ShapeError(
+                    f"`slice` of {count} from {start} on ends behind the {held} elements of axis {axis} "
+                    f"of {self.input.type}",
+                    "size",
+                )
+        return self.input.type.with_shape((batch, *self.size))

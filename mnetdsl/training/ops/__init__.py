@@ -14,11 +14,11 @@ from mnetdsl.training.ops.batch_norm import batch_norm
 from mnetdsl.training.ops.conv2d import conv2d
 from mnetdsl.training.ops.dense import dense
 from mnetdsl.training.ops.depthwise_conv2d import depthwise_conv2d
-from mnetdsl.training.ops.elementwise import add, mul
+from mnetdsl.training.ops.elementwise import add, mul, sub
 from mnetdsl.training.ops.matmul import matmul
 from mnetdsl.training.ops.normalize import normalize
 from mnetdsl.training.ops.pool import avg_pool, global_avg_pool, max_pool
-from mnetdsl.training.ops.shape import concat, pad, reshape
+from mnetdsl.training.ops.shape import concat, pad, reshape, slice_, transpose
 from mnetdsl.training.ops.softmax import softmax
 
 EVALUATE: dict[str, Callable[..., Tensor]] = {
@@ -29,6 +29,7 @@ EVALUATE: dict[str, Callable[..., Tensor]] = {
     "matmul": matmul,
     "batch_norm": batch_norm,
     "add": add,
+    "sub": sub,
     "mul": mul,
     "clamp": unary.clamp,
     **dict.fromkeys(unary.FUNCTIONS, unary.evaluate),
@@ -39,6 +40,8 @@ EVALUATE: dict[str, Callable[..., Tensor]] = {
     "pad": pad,
     "concat": concat,
     "reshape": reshape,
+    "transpose": transpose,
+    "slice": slice_,
 }
 """Opcode -> function, for all operations but constants."""
 

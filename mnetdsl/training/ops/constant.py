@@ -57,6 +57,8 @@ INITIAL: dict[tuple[str, str], Initialize] = {
     ("batch_norm", "variance"): _ones,
     ("add", "left"): _zeros,
     ("add", "right"): _zeros,
+    ("sub", "left"): _zeros,
+    ("sub", "right"): _zeros,
     ("mul", "left"): _ones,
     ("mul", "right"): _ones,
 }

@@ -1,4 +1,4 @@
-"""add and mul as C: every broadcast, in place, with an epilogue."""
+"""add, sub and mul as C: every broadcast, in place, with an epilogue."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PAIRS = (
 
 def test_every_broadcast_agrees_with_the_interpreter() -> None:
     cases = Cases()
-    for opcode in ("add", "mul"):
+    for opcode in ("add", "sub", "mul"):
         for left, right in PAIRS:
             operands = {"left": cases.value(*left), "right": cases.value(*right)}
             cases.finish(cases.op(opcode, operands, activation="relu6" if len(left) == 1 else "none"))

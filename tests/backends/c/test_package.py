@@ -46,12 +46,15 @@ def every_operation() -> Module:
     statistics = {name: cases.weight(3) for name in ("scale", "offset", "mean")}
     variance = cases.maker.constant("variance", np.float32([1, 2, 3]))
     x = cases.op("batch_norm", {"input": image, "variance": variance, **statistics})
-    cases.finish(cases.op("add", {"left": x, "right": cases.op("mul", {"left": x, "right": x})}))
+    product = cases.op("mul", {"left": x, "right": x})
+    cases.finish(cases.op("add", {"left": x, "right": cases.op("sub", {"left": product, "right": x})}))
     for multiplier in (1, 2):
         filter = cases.weight(3, 3, 3, multiplier)
         cases.finish(cases.op("depthwise_conv2d", {"input": x, "filter": filter}, padding=(1, 1, 1, 1)))
     for kernel in (1, 3):
         x = cases.op("conv2d", {"input": x, "filter": cases.weight(kernel, kernel, 3, 3)}, padding=(1, 1, 1, 1))
+    turned = cases.op("transpose", {"input": x}, order=(2, 0, 1))
+    cases.finish(cases.op("slice", {"input": turned}, begin=(1, 0, 0), size=(2, 4, 3)))
     for opcode in ("avg_pool", "max_pool"):
         cases.finish(cases.op(opcode, {"input": x}, kernel=(2, 2)))
     x = cases.op("concat", {"inputs": [x, cases.op("pad", {"input": x}, padding=(0, 0, 0, 0))]}, axis=3)

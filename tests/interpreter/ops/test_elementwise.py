@@ -8,10 +8,10 @@ import pytest
 
 from tests.interpreter.evaluation import evaluate, floats
 
-FUNCTIONS = {"add": operator.add, "mul": operator.mul}
+FUNCTIONS = {"add": operator.add, "sub": operator.sub, "mul": operator.mul}
 
 
-@pytest.mark.parametrize("opcode", ["add", "mul"])
+@pytest.mark.parametrize("opcode", FUNCTIONS)
 @pytest.mark.parametrize(
     ("left", "right"),
     [
@@ -36,7 +36,7 @@ def test_sizes_of_one_are_repeated(opcode: str, left: Any, right: Any) -> None:
     np.testing.assert_array_equal(result, expected)
 
 
-@pytest.mark.parametrize("opcode", ["add", "mul"])
+@pytest.mark.parametrize("opcode", FUNCTIONS)
 def test_activation_of_the_result(opcode: str) -> None:
     operands = {"left": floats(1, 4, 4, 2, seed=1), "right": floats(1, 4, 4, 2, seed=2)}
     plain = evaluate(opcode, operands)

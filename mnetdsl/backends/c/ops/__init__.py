@@ -27,6 +27,7 @@ RULES: dict[str, Rule[Any]] = {
     "matmul": matmul.RULE,
     "batch_norm": batch_norm.RULE,
     "add": elementwise.RULE,
+    "sub": elementwise.RULE,
     "mul": elementwise.RULE,
     "clamp": unary.CLAMP_RULE,
     "relu": unary.RULE,
@@ -43,5 +44,7 @@ RULES: dict[str, Rule[Any]] = {
     "global_avg_pool": pool.GLOBAL_RULE,
     "pad": shape.PAD_RULE,
     "concat": shape.CONCAT_RULE,
+    "transpose": shape.TRANSPOSE_RULE,
+    "slice": shape.SLICE_RULE,
 }
 """`constant` and `reshape` need no code: the one is a table, the other another view of the same bytes."""

@@ -18,6 +18,8 @@ CASES: dict[str, Case] = {
     "add": binary("add", (4, 5, 3), (4, 5, 3), activation="relu"),
     "add of vectors": binary("add", (7,), (7,)),
     "add with a constant": lambda m: m.op("add", {"left": m.fresh(3, 3, 4), "right": m.weights(1, 1, 1, 4)}),
+    "sub": binary("sub", (4, 5, 3), (4, 5, 3), activation="relu"),
+    "sub of a map from its channels": binary("sub", (1, 1, 3), (4, 5, 3)),
     "mul with channel gates": binary("mul", (4, 5, 3), (1, 1, 3)),
     "mul with a pixel mask": binary("mul", (4, 5, 3), (4, 5, 1)),
     "gates on the left": binary("mul", (1, 1, 3), (4, 5, 3), activation="hard_sigmoid"),
