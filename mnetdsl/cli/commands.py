@@ -21,6 +21,7 @@ class Entry:
 COMMANDS: dict[str, Entry] = {
     "new": Entry("mnetdsl.cli.new", "Start a network of your own from the zoo."),
     "import": Entry("mnetdsl.cli.import_", "Take over a checkpoint of Keras, torchvision or timm."),
+    "transfer": Entry("mnetdsl.cli.transfer", "Put trained weights under a head of your own."),
     "check": Entry("mnetdsl.cli.check", "Check syntax, names, types and shapes."),
     "fmt": Entry("mnetdsl.cli.fmt", "Put files into the one layout."),
     "summary": Entry("mnetdsl.cli.summary", "Show layers, shapes, parameters and multiply-accumulates."),

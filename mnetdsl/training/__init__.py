@@ -11,6 +11,7 @@ Importing this package does not import torch; calling its functions does.
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from mnetdsl.training.network import TorchNetwork
+    from mnetdsl.weights import Transfer
 
-__all__ = ["load_weights", "save_weights", "to_torch", "weights_of"]
+__all__ = ["freeze", "load_partial", "load_weights", "save_weights", "to_torch", "unfreeze", "weights_of"]
 
 
 def to_torch(module: Module, seed: int = 0) -> TorchNetwork:
@@ -60,6 +62,48 @@ def load_weights(network: TorchNetwork, path: str | Path) -> None:
     Raises `MnetError` listing missing, surplus and misshapen tensors.
     """
     network.set_weights(weights.load_weights(network.program.module, path))
+
+
+def load_partial(
+    network: TorchNetwork,
+    path: str | Path,
+    *,
+    new: Iterable[str] = (),
+    drop: Iterable[str] = (),
+    rename: Mapping[str, str] | None = None,
+) -> Transfer:
+    """Reads the weights of a backbone into `network`; its layers `new` keep the values that they have.
+
+    `drop` and `rename` say what becomes of the file's layers, as in `mnetdsl.weights.load_partial`, which also says
+    what is raised. The result lists what was taken and what was not; print it.
+    """
+    transfer = weights.load_partial(network.program.module, path, new=new, drop=drop, rename=rename)
+    network.set_weights(transfer.arrays, partial=True)
+    return transfer
+
+
+def freeze(network: TorchNetwork, *layers: str) -> None:
+    """Keeps `layers` and all below them as they are, parameters and statistics of batch normalization alike.
+
+    They stay in evaluation mode after `network.train()`. A layer is named as in `mnet summary`; `""` is the network.
+    Raises `MnetError` MN0714 for a layer that the network does not have.
+    """
+    _set_frozen(network, layers, True)
+
+
+def unfreeze(network: TorchNetwork, *layers: str) -> None:
+    """Lets `layers`, which may lie below frozen ones, be trained again; raises as `freeze` does."""
+    _set_frozen(network, layers, False)
+
+
+def _set_frozen(network: TorchNetwork, layers: tuple[str, ...], frozen: bool) -> None:
+    names = list(network.state_dict())
+    scopes = dict(network.named_modules())
+    unknown = [layer for layer in layers if layer not in scopes]
+    if unknown:
+        raise MnetError(*(weights.unknown_layer(layer, names, "the network") for layer in unknown))
+    for layer in layers:
+        scopes[layer].freeze(frozen)
 
 
 def _require_torch() -> None:

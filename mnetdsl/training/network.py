@@ -93,11 +93,14 @@ class TorchNetwork(Scope):
                     f"input `{port.name}` takes [N, {', '.join(map(str, expected))}], got {list(values.shape)}"
                 )
 
-    def set_weights(self, weights: Mapping[str, NDArray[np.generic]]) -> None:
-        """Copies arrays by name in; raises `ValueError` for a name or a shape that the network does not have."""
+    def set_weights(self, weights: Mapping[str, NDArray[np.generic]], partial: bool = False) -> None:
+        """Copies arrays by name in; raises `ValueError` for another shape, and for tensors without one unless
+        `partial`, where they keep their values."""
         with torch.no_grad():
             for name, tensor in self.state_dict().items():
                 if name not in weights:
+                    if partial:
+                        continue
                     raise ValueError(f"no values for `{name}`")
                 values = torch.from_numpy(np.array(weights[name]))
                 if values.shape != tensor.shape:

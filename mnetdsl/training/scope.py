@@ -9,10 +9,31 @@ from torch import Tensor, nn
 class Scope(nn.Module):
     """What lies below one part of a layer name: `stem` holds `conv`, which holds the parameter `weight`.
 
-    `network.get_submodule("stem").eval()` freezes the statistics below it, `requires_grad_(False)` its parameters.
+    `freeze` keeps a part as it is, also where the network around it is trained.
     Children are entered into the tables of `nn.Module` without its `add_module`, which refuses names that are also
     methods, such as `half` or `type`; a layer may have any name.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frozen = False
+        """Stays in evaluation mode, whatever `train()` says: statistics of batch normalization keep still."""
+        self._mode = True
+
+    def train(self, mode: bool = True) -> Scope:
+        """Sets the mode here and below, except for what is frozen."""
+        self._mode = mode
+        self.training = mode and not self.frozen
+        for scope in self.children():
+            scope.train(mode)
+        return self
+
+    def freeze(self, frozen: bool = True) -> None:
+        """Keeps all parameters and statistics here and below as they are; `False` lets them be trained again."""
+        self.requires_grad_(not frozen)
+        for scope in self.modules():
+            scope.frozen = frozen
+            scope.training = scope._mode and not frozen
 
     def child(self, path: str) -> Scope:
         """The scope at `path` (dotted, empty for this one), made where it is missing."""

@@ -57,6 +57,15 @@ def load_weights(module: Module, spec: str | Path) -> dict[str, NDArray[np.gener
                 )
             )
         return random_weights(module, int(seed[1]))
+    return match_weights(expected, read_entries(text), text)
+
+
+def read_entries(spec: str | Path) -> dict[str, Entry]:
+    """All tensors of a `.safetensors` or `.npz` file by name, their data untouched.
+
+    Raises `MnetError` MN0708 to MN0710, and MN09xx where the file cannot be read.
+    """
+    text = str(spec)
     path = Path(text)
     reader = _READERS.get(path.suffix.lower())
     if reader is None and not path.is_dir() and path.exists():
@@ -64,7 +73,7 @@ def load_weights(module: Module, spec: str | Path) -> dict[str, NDArray[np.gener
     data = read_bytes(path, what="weight file", limit=MAX_WEIGHTS)
     if reader is None:
         raise MnetError(_unknown_format(path))
-    return match_weights(expected, reader(data, text), text)
+    return reader(data, text)
 
 
 def _unknown_format(path: Path) -> Diagnostic:

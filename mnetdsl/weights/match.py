@@ -14,9 +14,9 @@ from mnetdsl.diagnostics.suggest import did_you_mean
 from mnetdsl.ir.types import Shape
 from mnetdsl.weights.entry import Entry
 from mnetdsl.weights.expected import Expected
+from mnetdsl.weights.listing import MAX_LISTED, count, listing, sizes
 from mnetdsl.weights.warning import WeightsWarning
 
-MAX_LISTED = 12
 IGNORED_SUFFIX = ".num_batches_tracked"
 """PyTorch's counter beside each batch normalization: no weight."""
 
@@ -80,7 +80,7 @@ def _report_missing(missing: Sequence[Expected], surplus: Sequence[str], path: s
     for item in missing[:MAX_LISTED]:
         suggestion = did_you_mean(item.name, surplus)
         hint = f"; the file has `{suggestion}`" if suggestion else ""
-        lines.append(f"{item.name}  {_sizes(item.type.shape)}{hint}")
+        lines.append(f"{item.name}  {sizes(item.type.shape)}{hint}")
     names = [item.name for item in missing]
     prefix = _foreign_prefix(names, surplus)
     help = (
@@ -91,9 +91,9 @@ def _report_missing(missing: Sequence[Expected], surplus: Sequence[str], path: s
     return [
         error(
             "MN0702",
-            f"{_count(len(missing), 'tensor')} missing from the weight file",
+            f"{count(len(missing), 'tensor')} missing from the weight file",
             location=path,
-            notes=_listing(lines, len(missing)),
+            notes=listing(lines, len(missing)),
             help=help,
         )
     ]
@@ -105,13 +105,13 @@ def _report_surplus(
     # Misspelt names were already paired with the missing ones; what is said once is not said again.
     if not surplus or len(missing) >= len(surplus):
         return []
-    lines = [f"{name}  {_sizes(found[name].shape)}" for name in surplus[:MAX_LISTED]]
+    lines = [f"{name}  {sizes(found[name].shape)}" for name in surplus[:MAX_LISTED]]
     return [
         error(
             "MN0703",
-            f"the weight file has {_count(len(surplus), 'tensor')} that the network does not use",
+            f"the weight file has {count(len(surplus), 'tensor')} that the network does not use",
             location=path,
-            notes=_listing(lines, len(surplus)),
+            notes=listing(lines, len(surplus)),
             help="the network differs from the one that was trained: check FILE and `--set`",
         )
     ]
@@ -128,18 +128,21 @@ def _report_misshapen(
         wanted, given = expected[name].type.shape, fitting[name].shape
         hint = _permutation_hint(expected[name], given)
         transposed = transposed or bool(hint)
-        lines.append(f"{name}  needs {_sizes(wanted)}, the file has {_sizes(given)}{hint}")
+        lines.append(f"{name}  needs {sizes(wanted)}, the file has {sizes(given)}{hint}")
     help = (
         "save the filters as [KH, KW, I, O], depthwise ones as [KH, KW, C, M], dense ones as [I, O]"
         if transposed
-        else "was the network trained with other parameters? Set them: `--set alpha=…`, `--set classes=…`"
+        else (
+            "was the network trained with other parameters? Set them: `--set alpha=…`, `--set classes=…`",
+            "to start these layers anew and take the others: `mnet transfer`, or `load_partial` in Python",
+        )
     )
     return [
         error(
             "MN0704",
-            f"{_count(len(misshapen), 'tensor')} of another shape than the network has",
+            f"{count(len(misshapen), 'tensor')} of another shape than the network has",
             location=path,
-            notes=_listing(lines, len(misshapen)),
+            notes=listing(lines, len(misshapen)),
             help=help,
         )
     ]
@@ -177,9 +180,9 @@ def _report_elements(expected: Mapping[str, Expected], fitting: Mapping[str, Ent
     return [
         error(
             "MN0705",
-            f"{_count(len(lines), 'tensor')} of an element type that does not fit",
+            f"{count(len(lines), 'tensor')} of an element type that does not fit",
             location=path,
-            notes=_listing(lines[:MAX_LISTED], len(lines)),
+            notes=listing(lines[:MAX_LISTED], len(lines)),
             help="float16, bfloat16, float32 and float64 are read; save the weights as float32",
         )
     ]
@@ -193,17 +196,17 @@ def _report_not_finite(arrays: Mapping[str, NDArray[np.generic]], path: str) -> 
         finite = np.isfinite(array)
         if not finite.all():
             index = tuple(int(i) for i in np.argwhere(~finite)[0])
-            count = int(array.size - np.count_nonzero(finite))
-            more = f", and {count - 1} more" if count > 1 else ""
+            others = int(array.size - np.count_nonzero(finite)) - 1
+            more = f", and {others} more" if others else ""
             lines.append(f"{name}  {array[index]} at [{', '.join(map(str, index))}]{more}")
     if not lines:
         return []
     return [
         error(
             "MN0706",
-            f"{_count(len(lines), 'tensor')} with values that are not finite",
+            f"{count(len(lines), 'tensor')} with values that are not finite",
             location=path,
-            notes=_listing(lines[:MAX_LISTED], len(lines)),
+            notes=listing(lines[:MAX_LISTED], len(lines)),
             help="the training diverged or the file is damaged: take an earlier checkpoint",
         )
     ]
@@ -225,9 +228,9 @@ def _report_negative(
     return [
         error(
             "MN0707",
-            f"{_count(len(lines), 'variance')} below 0",
+            f"{count(len(lines), 'variance')} below 0",
             location=path,
-            notes=_listing(lines[:MAX_LISTED], len(lines)),
+            notes=listing(lines[:MAX_LISTED], len(lines)),
             help="is `running_var` exchanged with `running_mean` or `bias` in this file?",
         )
     ]
@@ -236,7 +239,7 @@ def _report_negative(
 def _rounding(names: Sequence[str], path: str) -> Diagnostic:
     return Diagnostic(
         "MN0712",
-        f"{_count(len(names), 'tensor')} of float64 rounded to float32",
+        f"{count(len(names), 'tensor')} of float64 rounded to float32",
         location=path,
         help=("save the weights as float32 to see what is really computed",),
         severity=Severity.WARNING,
@@ -250,16 +253,3 @@ def _foreign_prefix(missing: Sequence[str], surplus: Sequence[str]) -> str:
     first, other = min(missing), min(surplus)
     prefix = other.removesuffix(first)
     return prefix if prefix != other and {prefix + name for name in missing} == set(surplus) else ""
-
-
-def _listing(lines: list[str], count: int) -> tuple[str, ...]:
-    more = (f"and {count - len(lines)} more",) if count > len(lines) else ()
-    return (*lines, *more)
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def _sizes(shape: Shape) -> str:
-    return "x".join(map(str, shape)) or "scalar"

@@ -1,0 +1,88 @@
+"""`mnet transfer`: the weights of a trained network in another one, with a head of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from mnetdsl.cli.options import json_option, load_network, network_options
+
+if TYPE_CHECKING:
+    from mnetdsl.sema.values import Constant
+    from mnetdsl.weights import Transfer
+
+
+def parse_renames(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """`OLD=NEW` each; either may be empty, for all layers."""
+    renames: dict[str, str] = {}
+    for value in values:
+        old, separator, new = (part.strip() for part in value.partition("="))
+        if not separator:
+            raise click.BadParameter(f"{value!r} is not of the form OLD=NEW, for instance =backbone for all layers")
+        if old in renames:
+            raise click.BadParameter(f"{old or 'the whole file'} is renamed twice")
+        renames[old] = new
+    return renames
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  mnet transfer pets.mnet --from build/v1/v1.safetensors --rename =backbone --new classes --drop logits
+  mnet transfer pets.mnet --from v1.safetensors --new head --drop logits -o start.safetensors
+"""
+)
+@network_options
+@click.option("--from", "source", metavar="WEIGHTS", required=True, help="A .safetensors or .npz file.")
+@click.option("--new", multiple=True, metavar="LAYER", help="A layer of FILE that WEIGHTS does not fill. Repeatable.")
+@click.option("--drop", multiple=True, metavar="LAYER", help="A layer of WEIGHTS that FILE does not use. Repeatable.")
+@click.option(
+    "--rename",
+    callback=parse_renames,
+    multiple=True,
+    metavar="OLD=NEW",
+    help="A layer of WEIGHTS that has another name in FILE; =NEW puts all of them under NEW. Repeatable.",
+)
+@click.option("-o", "--output", metavar="FILE", help="Write all weights: those taken, and new ones drawn from --seed.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the new layers' weights.")
+@json_option
+def command(
+    file: str,
+    parameters: Mapping[str, Constant],
+    model: str | None,
+    source: str,
+    new: tuple[str, ...],
+    drop: tuple[str, ...],
+    rename: Mapping[str, str],
+    output: str | None,
+    seed: int,
+    layout: str,
+) -> None:
+    """Take the weights of a trained network over into FILE, which has a head of its own.
+
+    Says what is taken, what is new and what is dropped. Whatever --new and --drop do not name must fit.
+    """
+    from mnetdsl.cli.console import print_json, talk
+    from mnetdsl.weights import load_partial, load_weights, save_weights
+
+    network = load_network(file, parameters, model)
+    transfer = load_partial(network.module, source, new=new, drop=drop, rename=rename)
+    if output is not None:
+        save_weights(output, {**load_weights(network.module, f"random:{seed}"), **transfer.arrays})
+    if layout == "json":
+        print_json(_as_json(transfer))
+    else:
+        print(transfer)
+    if output is not None:
+        talk(f"wrote {output}")
+
+
+def _as_json(transfer: Transfer) -> dict[str, object]:
+    return {
+        "from": transfer.path,
+        "taken": list(transfer.arrays),
+        "new": [{"name": name, "shape": list(shape)} for name, shape in transfer.new],
+        "dropped": [{"name": name, "shape": list(shape)} for name, shape in transfer.dropped],
+    }
