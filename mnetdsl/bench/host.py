@@ -1,7 +1,8 @@
 """Networks on the processor at hand: our modules beside other engines, in one run.
 
 Each round gives every engine a turn in a process of its own, in alternating order, so that a slow moment of the machine
-meets all of them. A turn is the median of its runs; a ratio is the median over the rounds of (its turn / our turn).
+meets all of them. A turn is the median of its runs; a ratio is the median over the rounds of (its turn / our turn). The
+ratio of processor times is what counts for one thread where other programs run: the clock then measures them as well.
 """
 
 from __future__ import annotations
@@ -159,7 +160,7 @@ def prepare(module: Module, names: Sequence[str], inputs: Sequence[Array], folde
 
 @dataclass(frozen=True)
 class Turn:
-    """What one process measured: each run by the clock, the mean of its processor time, the engine's version."""
+    """What one process measured: each run by the clock, the median of their processor times, the engine's version."""
 
     ms: tuple[float, ...]
     cpu_ms: float

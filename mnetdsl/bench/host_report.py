@@ -23,9 +23,17 @@ class Measured:
     version: str
 
     def ratio(self, ours: Measured) -> tuple[float, float, float]:
-        """(its time / ours): median over the rounds, smallest, largest."""
-        ratios = [mine / own for mine, own in zip(self.ms, ours.ms, strict=True)]
-        return median(ratios), min(ratios), max(ratios)
+        """(its time / ours) by the clock: median over the rounds, smallest, largest."""
+        return _ratios(self.ms, ours.ms)
+
+    def cpu_ratio(self, ours: Measured) -> tuple[float, float, float]:
+        """The same in processor time."""
+        return _ratios(self.cpu_ms, ours.cpu_ms)
+
+
+def _ratios(theirs: Sequence[float], ours: Sequence[float]) -> tuple[float, float, float]:
+    ratios = [one / other for one, other in zip(theirs, ours, strict=True)]
+    return median(ratios), min(ratios), max(ratios)
 
 
 @dataclass(frozen=True)
@@ -69,6 +77,7 @@ class HostReport:
             "cpu_ms": round(median(one.cpu_ms), 4),
             "ratio": round(ratio, 3),
             "ratio_spread": [round(low, 3), round(high, 3)],
+            "cpu_ratio": round(one.cpu_ratio(self._ours(one.threads))[0], 3),
             "difference": float(f"{one.difference:.2e}"),
             "peak_share": None if share is None else round(share, 3),
         }
@@ -95,12 +104,28 @@ class HostReport:
                     f"{min(one.ms):.3f} to {max(one.ms):.3f}",
                     f"{ratio:.2f}",
                     f"{low:.2f} to {high:.2f}",
+                    f"{one.cpu_ratio(self._ours(one.threads))[0]:.2f}",
                     "" if share is None else f"{share:.0%}",
                     f"{one.difference:.1e}",
                 )
             )
-        header = ("ENGINE", "VERSION", "THREADS", "", "MS", "ROUNDS", "RATIO", "ROUNDS", "OF PEAK", "DIFFERENCE")
-        return Table(header, rows, (False, False, True, False, True, True, True, True, True, True))
+        header = (
+            "ENGINE",
+            "VERSION",
+            "THREADS",
+            "",
+            "MS",
+            "ROUNDS",
+            "RATIO",
+            "ROUNDS",
+            "CPU RATIO",
+            "OF PEAK",
+            "DIFFERENCE",
+        )
+        return Table(header, rows, (False, False, True, False, *[True] * 7))
 
     def notes(self) -> Sequence[str]:
-        return [f"RATIO is the engine's time over that of {self.baseline}: over 1, {self.baseline} is faster"]
+        return [
+            f"RATIO is the engine's time over that of {self.baseline} by the clock, CPU RATIO in processor time: "
+            f"over 1, {self.baseline} is faster"
+        ]
