@@ -13,12 +13,21 @@ from mnetdsl.backends.c.program import CPort, ShapeTable, Weights
 from mnetdsl.diagnostics import MnetError, error
 from mnetdsl.ir.core import Module, Op, Value
 from mnetdsl.ir.ops.constant import Constant
+from mnetdsl.ir.types import ElementType
 from mnetdsl.plan import Plan, PlannedStep, Space
 from mnetdsl.plan.storage import storage_root
 
 Array = NDArray[np.generic]
 C_TYPES = {"f32": "float", "ui8": "uint8_t", "i8": "int8_t", "i16": "int16_t", "i32": "int32_t", "i64": "int64_t"}
 C_NULL = "NULL"
+ARENA_FUNCTIONS = {
+    ElementType.F32: "at",
+    ElementType.I8: "at_i8",
+    ElementType.U8: "at_u8",
+    ElementType.I16: "at_i16",
+    ElementType.I32: "at_i32",
+}
+"""Element -> the function that points to such elements in the arena."""
 
 
 class Emitter:
@@ -32,6 +41,7 @@ class Emitter:
         self.plan = plan
         self.weights: list[Weights] = []
         self.shapes: list[ShapeTable] = []
+        self.arena_elements: set[ElementType] = set()
         self._inputs = inputs
         self._outputs = outputs
         self._names = Names()
@@ -78,16 +88,17 @@ class Emitter:
         if place.space is Space.CONSTANT:
             return self.table(value)
         buffer = self.plan.buffers[place.index]
-        return self.arena(buffer.offset)
+        return self.arena(buffer.offset, value.type.element)
 
-    def arena(self, offset: int) -> str:
-        """C text of a float pointer into the arena."""
-        return f"{self.prefix}_at(ctx, 0x{offset:04x}u)"
+    def arena(self, offset: int, element: ElementType = ElementType.F32) -> str:
+        """C text of a pointer to elements in the arena."""
+        self.arena_elements.add(element)
+        return f"{self.prefix}_{ARENA_FUNCTIONS[element]}(ctx, 0x{offset:04x}u)"
 
-    def scratch(self) -> str:
+    def scratch(self, element: ElementType = ElementType.F32) -> str:
         """C text of a pointer to the layer's scratch memory."""
         assert self.step.scratch is not None, "this mode has no scratch memory"
-        return self.arena(self.step.scratch.offset)
+        return self.arena(self.step.scratch.offset, element)
 
     def shape(self, type: str, *values: int | str) -> str:
         """C text of the address of a constant struct of sizes."""

@@ -6,21 +6,28 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePath
+from typing import Any
 
-from mnetdsl.backends.c.choice import Choice
-from mnetdsl.backends.c.emitter import C_TYPES, Emitter, layer_label
+from mnetdsl.backends.c.choice import Choice, Rule
+from mnetdsl.backends.c.emitter import ARENA_FUNCTIONS, C_TYPES, Emitter, layer_label
 from mnetdsl.backends.c.identifiers import Names, comment_text, identifier
+from mnetdsl.backends.c.literals import float_literal
 from mnetdsl.backends.c.ops import RULES
 from mnetdsl.backends.c.ops.constant import choose_copy, emit_copy
-from mnetdsl.backends.c.program import ArenaLine, CPort, Layer, Program
+from mnetdsl.backends.c.program import ArenaLine, Call, CPort, Layer, Program
+from mnetdsl.backends.c.quantized import QUANTIZED_RULES
 from mnetdsl.backends.c.selftest import SelfTest, selftest_vectors
+from mnetdsl.diagnostics import MnetError, error
 from mnetdsl.ir.core import Module, Op, Port, Value
 from mnetdsl.ir.types import TensorType
+from mnetdsl.ir.verifier import CONVERSIONS
 from mnetdsl.plan import Place, Plan, Space, Task, make_plan
 from mnetdsl.plan.storage import copied_outputs
 from mnetdsl.version import __version__
 
 API_VERSION = 1
+CODELESS = frozenset({"constant", "reshape"})
+"""A table, and another view of the same bytes."""
 COMMENT_WIDTH = 100
 _PARAMETERS = ("ctx", "arena", "bytes", "failed", "status", "i", "wrong", "context", "argc", "argv")
 """Names that generated functions use beside those of inputs and outputs."""
@@ -104,6 +111,11 @@ def lower(module: Module, name: str, options: Options) -> tuple[Program, Plan, t
         activations=tuple(used),
         libm=_libm(used, functions),
         needs_math=any("HUGE_VALF" in text for layer in layers for call in layer.calls for text in call.arguments),
+        arena_functions=tuple(
+            (name, C_TYPES[element.value])
+            for element, name in ARENA_FUNCTIONS.items()
+            if element in emitter.arena_elements
+        ),
         program_hash="",
         weights_hash=_weights_hash(emitter),
         selftest=selftest_vectors(module, options.selftest) if options.selftest else None,
@@ -114,14 +126,33 @@ def lower(module: Module, name: str, options: Options) -> tuple[Program, Plan, t
 def _steps(module: Module) -> list[_Step]:
     steps = []
     for op in module.graph.operations:
-        if op.opcode in RULES:
-            choice = RULES[op.opcode].choose(op)
+        rule = rule_of(op)
+        if rule is not None:
+            choice = rule.choose(op)
             steps.append(_Step(op, None, choice, Task(layer_label(op), choice.reads, op.result, choice.modes)))
     for index in copied_outputs(module.graph):
         port = module.graph.outputs[index]
         choice = choose_copy(port.value)
         steps.append(_Step(None, index, choice, Task(port.name, choice.reads, Value(port.value.type), choice.modes)))
     return steps
+
+
+def rule_of(op: Op) -> Rule[Any] | None:
+    """How `op` becomes C; None for what needs no code. Raises MN1111 where it has no kernel for its elements."""
+    if op.opcode in CODELESS:
+        return None
+    quantized = op.type.quantization is not None or op.opcode in CONVERSIONS
+    rule = (QUANTIZED_RULES if quantized else RULES).get(op.opcode)
+    if rule is None:
+        raise MnetError(
+            error(
+                "MN1111",
+                f"`{layer_label(op)}` is a `{op.opcode}` on {op.type} elements, for which there is no C kernel",
+                location=str(op.location),
+                help="let it compute in float: a column `compute` that says `f32` in its row of the table",
+            )
+        )
+    return rule
 
 
 def _plan(module: Module, steps: Sequence[_Step], alignment: int) -> Plan:
@@ -146,6 +177,8 @@ def _ports(ports: Sequence[Port], names: Names) -> tuple[CPort, ...]:
                 bytes=type.byte_size,
                 notes=tuple(comment_text(note) for note in _port_notes(port)),
                 labels=tuple(str(label) for label in labels) if isinstance(labels, tuple) else (),
+                scale="" if type.quantization is None else float_literal(type.quantization.scale[0]),
+                zero_point=0 if type.quantization is None else type.quantization.zero_point[0],
             )
         )
     return tuple(found)
@@ -180,7 +213,7 @@ def _layer(index: int, step: _Step, emitter: Emitter, outputs: Sequence[CPort]) 
         place = ""
     else:
         target = emitter.address(step.op.result)
-        name, calls = layer_label(step.op), RULES[step.op.opcode].emit(step.op, emitter)
+        name, calls = layer_label(step.op), _emit(step.op, emitter)
         location = step.op.location
         place = f"{PurePath(location.file).name}:{location.line}" if location.file else ""
     return Layer(
@@ -192,6 +225,12 @@ def _layer(index: int, step: _Step, emitter: Emitter, outputs: Sequence[CPort]) 
         output=target,
         output_bytes=step.task.writes.type.byte_size,
     )
+
+
+def _emit(op: Op, emitter: Emitter) -> Sequence[Call]:
+    rule = rule_of(op)
+    assert rule is not None, "a step has a rule"
+    return rule.emit(op, emitter)
 
 
 def _comment(index: int, name: str, place: str, step: _Step, plan: Plan) -> list[str]:

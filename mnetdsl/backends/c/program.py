@@ -61,6 +61,9 @@ class CPort:
     alignment: int
     notes: tuple[str, ...]
     labels: tuple[str, ...]
+    scale: str = ""
+    """C text of the scale of a quantized port, empty for others."""
+    zero_point: int = 0
 
     @property
     def named_sizes(self) -> tuple[tuple[str, int], ...]:
@@ -85,6 +88,10 @@ class ArenaLine:
     name: str
     offset: int
     size: int
+
+
+WEIGHTED_KERNELS = ("pointwise", "conv2d", "depthwise_conv2d", "depthwise_in_place", "depthwise_multiplied")
+"""Kernels with filters, of stored integers: the elements of input and output stand behind the name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,9 +121,21 @@ class Program:
     """Functions of math.h that are called; empty for most networks."""
     needs_math: bool
     """Whether a constant of math.h is used, which needs the header but not the library."""
+    arena_functions: tuple[tuple[str, str], ...]
+    """Functions that point into the arena and the C types they point to."""
     program_hash: str
     weights_hash: str
     selftest: SelfTestVectors | None
+
+    def variants(self, *functions: str) -> list[tuple[str, str]]:
+        """Element types of input and output with which layers call any of these kernels: `conv2d_i8_i8`, …"""
+        calls = (name.rsplit("_", 2) for name in self.functions if name.count("_") >= 2)
+        return sorted({(source, target) for name, source, target in calls if name in functions})
+
+    @property
+    def wide_sums(self) -> bool:
+        """Whether a layer sums products of 16-bit numbers."""
+        return any(source == "i16" for source, _ in self.variants(*WEIGHTED_KERNELS))
 
     def uses(self, *functions: str) -> bool:
         """Whether a layer calls one of these kernels."""

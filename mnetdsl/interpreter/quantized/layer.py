@@ -44,7 +44,7 @@ class Layer:
         if zero_point:
             taps -= np.float32(zero_point)
         self.bounds = sum_bounds(taps, self.source.lowest, self.source.highest)
-        _check(op, self.bounds, self.bias, WIDE_ACCUMULATOR if self.source.dtype == "int16" else ACCUMULATOR)
+        check_sums(op, self.bounds, self.bias, WIDE_ACCUMULATOR if self.source.dtype == "int16" else ACCUMULATOR)
         self.dtype = np.dtype(np.float32 if self.bounds.largest <= EXACT_SINGLE else np.float64)
         self.filter: Array = taps.astype(self.dtype, copy=False).reshape(stored.shape)
         assert op.filter_scale is not None
@@ -124,7 +124,8 @@ class WideFinish(Finish):
         np.clip(total, *self.bounds, out=out, casting="unsafe")
 
 
-def _check(op: Weighted, bounds: SumBounds, bias: Array | None, limit: int) -> None:
+def check_sums(op: Weighted, bounds: SumBounds, bias: Array | None, limit: int) -> None:
+    """Raises MN0722 where a sum of `op` might not fit `limit`."""
     proven = bounds.proven(bias, limit)
     if proven.all():
         return

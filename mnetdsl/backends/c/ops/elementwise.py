@@ -49,7 +49,14 @@ def _clearance(op: Elementwise, shape: Shape) -> Clearance | None:
 
 
 def emit(op: Elementwise, emitter: Emitter) -> Sequence[Call]:
-    groups = broadcast_groups(op.left.type.shape, op.right.type.shape)
+    table = emitter.shape("broadcast", *loops(op.left.type.shape, op.right.type.shape))
+    operands = (emitter.address(op.left), emitter.address(op.right), emitter.address(op.result))
+    return (Call(op.opcode, (table, *operands, emitter.activation)),)
+
+
+def loops(left: Shape, right: Shape) -> tuple[str, str, str]:
+    """C text of sizes and strides of both operands, loop by loop; a stride is 0 where an operand is broadcast."""
+    groups = broadcast_groups(left, right)
     groups = [(1, False, False)] * (LOOPS - len(groups)) + groups
     sizes = [size for size, _, _ in groups]
 
@@ -57,9 +64,7 @@ def emit(op: Elementwise, emitter: Emitter) -> Sequence[Call]:
         held = [group[0] if group[side] else 1 for group in groups]
         return [prod(held[i + 1 :]) if groups[i][side] else 0 for i in range(LOOPS)]
 
-    table = emitter.shape("broadcast", *(_braces(values) for values in (sizes, strides(1), strides(2))))
-    operands = (emitter.address(op.left), emitter.address(op.right), emitter.address(op.result))
-    return (Call(op.opcode, (table, *operands, emitter.activation)),)
+    return _braces(sizes), _braces(strides(1)), _braces(strides(2))
 
 
 def _braces(values: Sequence[int]) -> str:

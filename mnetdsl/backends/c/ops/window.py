@@ -24,6 +24,9 @@ class Window:
     strides: tuple[int, ...] = (1, 1)
     dilations: tuple[int, ...] = (1, 1)
     padding: tuple[int, ...] = (0, 0, 0, 0)
+    input_width: int = FLOAT
+    """Bytes of an element of the input."""
+    output_width: int = FLOAT
 
     @property
     def rows(self) -> Axis:
@@ -45,7 +48,8 @@ class Window:
 
     def sweep(self, tail: int) -> Sweep:
         """Pixel by pixel; `tail` bytes of each are written after its last read."""
-        return window_sweep(self.rows, self.columns, self.input[3] * FLOAT, self.output[3] * FLOAT, tail)
+        read, written = self.input[3] * self.input_width, self.output[3] * self.output_width
+        return window_sweep(self.rows, self.columns, read, written, tail)
 
     def table(self, emitter: Emitter) -> str:
         """C text of the address of the struct `window`; the input buffer holds all rows of the map."""
@@ -86,6 +90,7 @@ def backward(sweep: Sweep, read: TensorType, written: TensorType) -> Clearance:
     return Clearance(above=sweep.backward(), below=written.byte_size)
 
 
-def last_panel(channels: int) -> int:
-    """Bytes of a pixel that are written once nothing of it is read any more: the last panel of channels."""
-    return ((channels - 1) % PANEL + 1) * FLOAT
+def last_panel(channels: int, width: int = FLOAT) -> int:
+    """Bytes of a pixel that are written once nothing of it is read any more: the last panel of channels, each element
+    of `width` bytes."""
+    return ((channels - 1) % PANEL + 1) * width
