@@ -48,6 +48,8 @@ class Layers:
         self.spans: dict[Op, Span] = {}
         self._path: list[str] = []
         self._taken: dict[str, Span] = {}
+        self._numbered: set[str] = set()
+        """Names given to layers without weights and without `as`."""
         self._calls: list[tuple[Span, bool]] = []
         """Call sites on the way here, outermost first, and whether each lies in a library file."""
 
@@ -180,9 +182,10 @@ class Layers:
 
     def _claim_free(self, opcode: str) -> str:
         number, name = 1, self._full(opcode)
-        while name in self._taken:
+        while name in self._taken or name in self._numbered:
             number += 1
             name = self._full(f"{opcode}_{number}")
+        self._numbered.add(name)
         return name
 
     def _claim(self, name: str, span: Span) -> str:

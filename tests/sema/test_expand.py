@@ -182,3 +182,18 @@ def test_labels_are_read_with_a_limit_and_without_a_byte_order_mark(tmp_path: Pa
         with pytest.raises(MnetError) as caught:
             build(source)
         assert [problem.code for problem in caught.value.diagnostics] == ["MN0616"]
+
+
+def test_layers_without_weights_never_share_a_name() -> None:
+    """Rows of a quantization table and reports name tensors by their layers."""
+    loop = "for i in range(2) as twice {\nimage = hard_swish(hard_swish(image))\n}\n"
+    body = loop + "a = hard_swish(image)\noutput y = a + relu(a)"
+    assert layers(module(body)) == [
+        "twice.0.hard_swish",
+        "twice.0.hard_swish_2",
+        "twice.1.hard_swish",
+        "twice.1.hard_swish_2",
+        "hard_swish",
+        "relu",
+        "y",
+    ]
