@@ -10,8 +10,8 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from mnetdsl.diagnostics import MnetError
-from mnetdsl.importers.result import Imported
 from mnetdsl.importers.graph_files import own_name
+from mnetdsl.importers.result import Imported
 from mnetdsl.importers.tflite import import_bytes
 from mnetdsl.sema import build
 from mnetdsl.source import SourceFile
