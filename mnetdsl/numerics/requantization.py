@@ -8,7 +8,6 @@ multiplier * 2^(shift - 31) with 2^30 <= multiplier < 2^31.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import frexp
 from typing import Any
 
 import numpy as np
@@ -18,30 +17,31 @@ Integers = NDArray[np.int64]
 
 ONE_BITS = 31
 """Fraction bits of a multiplier."""
+ONE = 1 << ONE_BITS
 SMALLEST_SHIFT = -31
 """A factor below that is 0: every product would round to 0 or to its sign."""
 _HALF = 1 << (ONE_BITS - 1)
 
 
-def quantize_multiplier(factor: float) -> tuple[int, int]:
-    """`factor`, finite and at least 0, as (multiplier, shift); 0 is (0, 0).
+def quantize_multipliers(factors: Sequence[float] | NDArray[np.float64]) -> tuple[Integers, Integers]:
+    """Each of `factors` [n], finite and at least 0, as multiplier [n] and shift [n]; 0 is 0 and 0.
 
     As `QuantizeMultiplier` of quantization_util.cc: the fraction of `frexp` rounded half up to 31 bits.
     """
-    if factor == 0.0:
-        return 0, 0
-    fraction, shift = frexp(factor)
-    multiplier = int(np.floor(fraction * (1 << ONE_BITS) + 0.5))
-    if multiplier == 1 << ONE_BITS:
-        multiplier, shift = multiplier // 2, shift + 1
-    return (0, 0) if shift < SMALLEST_SHIFT else (multiplier, shift)
+    fractions, exponents = np.frexp(np.asarray(factors, np.float64))
+    multipliers, shifts = np.floor(fractions * ONE + 0.5).astype(np.int64), exponents.astype(np.int64)
+    overflow = multipliers == ONE
+    multipliers[overflow] //= 2
+    shifts[overflow] += 1
+    small = shifts < SMALLEST_SHIFT
+    multipliers[small] = shifts[small] = 0
+    return multipliers, shifts
 
 
-def quantize_multipliers(factors: Sequence[float] | NDArray[np.float64]) -> tuple[Integers, Integers]:
-    """`quantize_multiplier` of each of `factors` [n]: multipliers [n] and shifts [n]."""
-    pairs = [quantize_multiplier(float(factor)) for factor in factors]
-    both = np.array(pairs, np.int64).reshape(-1, 2)
-    return np.ascontiguousarray(both[:, 0]), np.ascontiguousarray(both[:, 1])
+def quantize_multiplier(factor: float) -> tuple[int, int]:
+    """(multiplier, shift) of one factor."""
+    multipliers, shifts = quantize_multipliers([factor])
+    return int(multipliers[0]), int(shifts[0])
 
 
 def rounding_doubling_high_multiply(x: NDArray[Any], multiplier: Integers | int) -> Integers:

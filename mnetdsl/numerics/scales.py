@@ -23,11 +23,11 @@ def layer_factors(
     """Factor of each filter scale ([O] or [1]) from a layer's sums to its results: source * filter / result.
 
     In float64 (`PopulateConvolutionQuantizationParams`), but where the reference has one factor a layer, which is for
-    uint8 and for fully connected layers with one filter scale, the product of scales is rounded to float32 first
-    (`GetQuantizedConvolutionMultipler`).
+    uint8 and for int8 fully connected layers with one filter scale, the product of scales is rounded to float32 first
+    (`GetQuantizedConvolutionMultipler`). Fully connected layers of 16 bits are 1x1 convolutions here.
     """
     scales = filter_scales.astype(np.float32)
-    if len(scales) == 1 and (dense or source.dtype == "uint8"):
+    if len(scales) == 1 and source.dtype in (("uint8", "int8") if dense else ("uint8",)):
         product = (source.single * scales).astype(np.float64)
     else:
         product = source.scale * scales.astype(np.float64)

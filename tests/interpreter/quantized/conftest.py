@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from tests.numerics.conftest import rng
+
+__all__ = ["rng"]
