@@ -58,8 +58,9 @@ def window_arguments(layer: Layer, padding: Padding, kernel: int) -> dict[str, s
 
 
 def operand(constant: Constant) -> str:
-    """A constant operand: a number."""
-    return decimal(float(str(constant.real().reshape(-1)[0])))
+    """A constant operand: a number, or a list with one for each channel."""
+    found = [decimal(float(str(number))) for number in constant.real().reshape(-1)]
+    return found[0] if len(found) == 1 else f"[{', '.join(found)}]"
 
 
 SYMBOLS = {"add": "+", "sub": "-", "mul": "*"}

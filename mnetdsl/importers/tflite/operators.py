@@ -16,6 +16,8 @@ FUSED = {0: "none", 1: "relu", 3: "relu6"}
 BESIDE = {2: (-1.0, 1.0)}
 """Clamps without a name in the language, written behind the layer."""
 SAME, VALID = 0, 1
+MAX_NUMBERS = 16
+"""Of a constant operand that the text states."""
 UNARY = {
     "RELU": "relu",
     "RELU6": "relu6",
@@ -269,12 +271,7 @@ def elementwise(operation: str) -> Rule:
         for position, number in enumerate(operator.inputs[:2]):
             constant = context.constant(number)
             if constant is not None:
-                if constant.array.size != 1:
-                    sizes = "x".join(map(str, constant.array.shape))
-                    raise NotSupportedError(
-                        f"its constant operand has {sizes} numbers, only a single one is imported",
-                        "let the converter fold it into the layer in front of it",
-                    )
+                _check_numbers(constant, result)
                 constants[position] = constant
             elif len(context.shape(number)) != len(result):
                 raise NotSupportedError("its operands have different numbers of dimensions")
@@ -286,6 +283,18 @@ def elementwise(operation: str) -> Rule:
         _beside(operator, context, written)
 
     return rule
+
+
+def _check_numbers(constant: Constant, result: Shape) -> None:
+    """One number, or a few, one for each channel: what a person would write into the text."""
+    count = constant.array.size
+    per_channel = count == result[-1] == constant.array.shape[-1:][0] if constant.array.ndim else False
+    if count != 1 and not (per_channel and count <= MAX_NUMBERS):
+        sizes = "x".join(map(str, constant.array.shape))
+        raise NotSupportedError(
+            f"its constant operand has {sizes} numbers, not one, or one for each of at most {MAX_NUMBERS} channels",
+            "let the converter fold it into the layer in front of it",
+        )
 
 
 def pool(operation: str) -> Rule:

@@ -19,11 +19,24 @@ MODELS = (
     "mobilenet_v1_0.25_224_float",
     "mobilenet_v1_0.25_224_quant",
     "mobilenet_v2_1.0_224_quant",
+    "mobilenet_v3_small_224_1.0_uint8",
+    "mobilenet_v3_small_224_tf2_ptq_int8",
     "tf2_mobilenet_v2_1.0_224_ptq",
     "vww_96_float",
     "vww_96_int8",
 )
 FLOAT = ("vww_96_float", "mobilenet_v1_0.25_224_float")
+QUANTIZED = {
+    "vww_96_int8": 31,
+    "mobilenet_v1_0.25_224_quant": 31,
+    "mobilenet_v3_small_224_tf2_ptq_int8": 110,
+    "mobilenet_v3_small_224_1.0_uint8": 118,
+    "tf2_mobilenet_v2_1.0_224_ptq": 65,
+    "mobilenet_v2_1.0_224_quant": 66,
+    "coco_ssd_mobilenet_v1_1.0_quant": 62,
+}
+"""Models -> tensors that are compared besides the outputs: all but those that a pad or an identity leaves out."""
+QUICK = ("vww_96_int8", "mobilenet_v1_0.25_224_quant")
 
 
 def model(name: str) -> Path:
@@ -107,3 +120,22 @@ def test_every_tensor_of_a_float_model_is_tensorflow_lites(name: str, tmp_path: 
     report = network.validate_against(model(name), ["numpy", "c"])
     assert report.agrees, [str(each) for each in report.diagnostics()]
     assert min(len(backend.layers) for backend in report.backends) >= 30
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in QUANTIZED]
+)
+def test_every_tensor_of_a_quantized_model_has_tensorflow_lites_bits(name: str, tmp_path: Path) -> None:
+    network = mnetdsl.load(folder(name, tmp_path)).with_weights()
+    report = network.validate_against(model(name), ["numpy"])
+    assert report.agrees, [str(each) for each in report.diagnostics()]
+    assert report.tolerance == 0
+    assert len(report.backends[0].layers) == QUANTIZED[name]
+
+
+def test_hard_swish_and_gates_of_mobilenet_v3_are_one_block() -> None:
+    written = imported("mobilenet_v3_small_224_tf2_ptq_int8").files["mobilenet_v3_small_224_tf2_ptq_int8.mnet"].decode()
+    assert written.count("block ") == 2
+    assert table("mobilenet_v3_small_224_tf2_ptq_int8", "body")[0] == [
+        *("kernel", "expanded", "channels", "reduced", "act", "stride", "repeat")
+    ]

@@ -292,3 +292,21 @@ def test_an_image_with_channels_first_is_declared_as_people_hold_images() -> Non
     written = text(channels_first().packed())
     assert "input image: u8[8, 16, 3]" in written
     assert "transpose" not in written
+
+
+def test_numbers_beside_a_tensor_stand_in_the_text() -> None:
+    maker = Maker()
+    shifted = maker.constant(np.array([1.5, 2.0, -3.25], np.float32))
+    halved = maker.constant(np.array(0.5, np.float32))
+    x = maker.add(maker.add(maker.input(), shifted, code="SUB"), halved, code="MUL")
+    written = text(maker.done(maker.conv(x, 4)))
+    assert "x = image - [1.5, 2.0, -3.25]" in written
+    assert "x = x * 0.5" in written
+
+
+def test_a_constant_map_is_no_number() -> None:
+    maker = Maker()
+    constant = maker.constant(np.zeros((1, 8, 8, 3), np.float32))
+    with pytest.raises(MnetError) as caught:
+        imported(maker.done(maker.add(maker.input(), constant)))
+    assert "1x8x8x3" in caught.value.diagnostics[0].message
