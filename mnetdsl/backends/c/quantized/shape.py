@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mnetdsl.backends.c.choice import Choice, Rule
 from mnetdsl.backends.c.emitter import Emitter
 from mnetdsl.backends.c.ops.window import Window, backward, forward
 from mnetdsl.backends.c.program import Call
 from mnetdsl.backends.c.quantized.levels import require_equal_grids, stored_number, width
+from mnetdsl.interpreter.quantized.grids import grid
+from mnetdsl.ir.core import Value
 from mnetdsl.ir.ops.shape import Concat, Pad
+from mnetdsl.numerics.concat import joined
 from mnetdsl.plan.tasks import Mode, apart
 
 
@@ -43,9 +49,11 @@ def emit_pad(op: Pad, emitter: Emitter) -> Sequence[Call]:
 
 
 def choose_concat(op: Concat) -> Choice:
-    require_equal_grids(op, *op.inputs)
+    """Operands of other numbers than the result are looked up; of 16 bits there is no such table."""
+    require_equal_grids(op, *(value for value in op.inputs if width(value) > 1))
     reads = tuple(op.inputs)
-    return Choice(f"concat {len(reads)}", ("quantized_shape",), ("move",), reads, (apart(len(reads)),))
+    functions = ["move" if value.type.storage == op.type.storage else "join" for value in reads]
+    return Choice(f"concat {len(reads)}", ("quantized_shape",), tuple(functions), reads, (apart(len(reads)),))
 
 
 def emit_concat(op: Concat, emitter: Emitter) -> Sequence[Call]:
@@ -54,12 +62,20 @@ def emit_concat(op: Concat, emitter: Emitter) -> Sequence[Call]:
     pitch = op.type.byte_size // outer
     calls = []
     offset = 0
-    for value in op.inputs:
+    for number, (value, function) in enumerate(zip(op.inputs, emitter.choice.functions, strict=True)):
         run = value.type.byte_size // outer
         target = emitter.address(op.result) + (f" + {offset // width(op.result)}" if offset else "")
-        calls.append(Call("move", (emitter.address(value), target, str(outer), str(run), str(pitch))))
+        table = (emitter.add(f"{op.name}.{number}.joined", join_table(value, op)),) if function == "join" else ()
+        calls.append(Call(function, (emitter.address(value), target, *table, str(outer), str(run), str(pitch))))
         offset += run
     return calls
+
+
+def join_table(value: Value, op: Concat) -> NDArray[np.uint8]:
+    """[256]: each stored number of an operand, by its bits, as it stands in the result."""
+    stored = np.arange(256, dtype=np.uint8).view(value.type.element.dtype)
+    table: NDArray[np.uint8] = joined(stored, grid(value.type), grid(op.type)).view(np.uint8)
+    return table
 
 
 PAD_RULE: Rule[Pad] = Rule(choose_pad, emit_pad)
