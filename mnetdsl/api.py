@@ -70,8 +70,11 @@ def load(name: str | Path, /, *, model: str | None = None, **parameters: Value) 
 
 def _network(path: Path, instance: Instance) -> Network:
     """The network of an instance; where its deployment has a table of quantized tensors, the quantized one."""
+    from mnetdsl.passes.derive import materialize
+
     deployment = instance.deployment
     if deployment is None or deployment.quantization is None:
+        materialize(instance.module)  # numbers that the text states need no weight file
         return Network(path, instance)
     from mnetdsl.quantize.apply import apply_quantization
 
@@ -124,12 +127,15 @@ class Network:
 
         None takes those that the deployment names. Raises `MnetError` listing missing, surplus and misshapen tensors.
         """
+        from mnetdsl.passes.derive import materialize
         from mnetdsl.weights import load_weights
 
         chosen = weights if weights is not None else self.weights_path
         if chosen is None:
             return self
-        module = Module(self.module.name, self.module.graph, load_weights(self.module, str(chosen)))
+        arrays = load_weights(self.module, str(chosen))
+        module = Module(self.module.name, self.module.graph, arrays, dict(self.module.derived))
+        materialize(module)
         return replace(self, instance=replace(self.instance, module=module))
 
     def optimized(self) -> Module:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mnetdsl.cost.macs import multiply_accumulates
 from mnetdsl.ir.core import Module, Op
+from mnetdsl.ir.derivation import NUMBERS
 from mnetdsl.ir.ops.constant import Constant
 from mnetdsl.ir.types import Shape, TensorType
 
@@ -104,7 +105,8 @@ def _port_json(port: PortType) -> dict[str, object]:
 
 def summarize(module: Module) -> Summary:
     """The costs of `module`, normally as written: folding changes who holds a parameter, not how many there are."""
-    counted: set[str] = set()
+    stated = {name for name, derivation in module.derived.items() if derivation.function == NUMBERS}
+    counted = set(stated)
     names = {port.value: port.name for port in module.graph.inputs}
     layers: list[LayerCost] = []
     statistics = 0
@@ -128,6 +130,8 @@ def summarize(module: Module) -> Summary:
             )
         )
     constants = {op.resource: op.type.byte_size for op in module.graph.operations if isinstance(op, Constant)}
+    for name in stated:
+        constants.pop(name, None)
     return Summary(
         name=module.name,
         inputs=tuple(PortType(p.name, p.value.type.shape[1:], _element(p.value.type)) for p in module.graph.inputs),

@@ -8,7 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mnetdsl.ir.declare import AttributeValue
-from mnetdsl.ir.types import TensorType
+from mnetdsl.ir.types import Shape, TensorType
+
+NUMBERS = "numbers"
+"""The function of numbers that the text itself states, as in `x * 0.5`."""
 
 SOURCE_ROLES: dict[str, tuple[str, ...]] = {
     "scale_outputs": ("filter", "scale", "variance"),
@@ -39,3 +42,8 @@ class Derivation:
     def __post_init__(self) -> None:
         if len(self.sources) != len(self.types):
             raise ValueError(f"{len(self.sources)} sources need as many types, got {len(self.types)}")
+
+
+def numbers_derivation(shape: Shape, values: tuple[float, ...]) -> Derivation:
+    """An array of `shape` that holds `values`: one for all elements, or one for each index of the last axis."""
+    return Derivation(NUMBERS, (), (), attributes=(("shape", shape), ("values", values)))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from mnetdsl.ir.core import RESERVED_PORT_KEYS, Module, Op, Port, ShapeError, Value
+from mnetdsl.ir.derivation import NUMBERS
 from mnetdsl.ir.types import ElementType, TensorType, type_problem
 
 
@@ -155,7 +156,7 @@ def layers_have_names_of_their_own(module: Module) -> Iterator[Violation]:
     """Operations with weights have different names, since the name is the key of the weights."""
     first: dict[str, Op] = {}
     for op in module.graph.operations:
-        weights = any(_is_constant(value) for value in op.operands)
+        weights = any(_is_weight(module, value) for value in op.operands)
         if weights and op.name and first.setdefault(op.name, op) is not op:
             yield Violation(f"two operations with weights are called `{op.name}`", op)
 
@@ -221,6 +222,14 @@ def nothing_is_dead(module: Module) -> Iterator[Violation]:
 
 def _is_constant(value: Value) -> bool:
     return value.producer is not None and value.producer.opcode == "constant"
+
+
+def _is_weight(module: Module, value: Value) -> bool:
+    """A constant that the layer's name is the key of: not a number that the text states."""
+    if value.producer is None or value.producer.opcode != "constant":
+        return False
+    derivation = module.derived.get(str(value.producer.attributes["resource"]))
+    return derivation is None or derivation.function != NUMBERS
 
 
 def _called(op: Op) -> str:

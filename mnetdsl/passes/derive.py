@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 from mnetdsl.diagnostics import MnetError, error
 from mnetdsl.ir.core import Module, Op, OperandArgument, ShapeError, Value
 from mnetdsl.ir.declare import AttributeValue
-from mnetdsl.ir.derivation import Derivation
+from mnetdsl.ir.derivation import NUMBERS, Derivation
 from mnetdsl.ir.ops import OPERATIONS
 from mnetdsl.ir.ops.constant import Constant
 from mnetdsl.ir.rewriter import Rewriter
 from mnetdsl.ir.types import ElementType, Shape
 from mnetdsl.passes import lookup_tables
 from mnetdsl.passes.batch_norm_arithmetic import BATCH_NORM_FUNCTIONS
+from mnetdsl.passes.number_arrays import number_array
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 OPERATION_PREFIX = "mnet."
-FUNCTIONS = {**BATCH_NORM_FUNCTIONS, lookup_tables.FUNCTION: lookup_tables.lookup_table}
+FUNCTIONS = {**BATCH_NORM_FUNCTIONS, lookup_tables.FUNCTION: lookup_tables.lookup_table, NUMBERS: number_array}
 """What an array may be derived by, beside operations of the graph: arrays and attributes -> array."""
 
 

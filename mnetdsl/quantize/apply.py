@@ -12,6 +12,7 @@ from mnetdsl.diagnostics.suggest import did_you_mean
 from mnetdsl.ir.builder import Builder
 from mnetdsl.ir.clone import clone, clone_op
 from mnetdsl.ir.core import Module, Op, OperandArgument, Value
+from mnetdsl.ir.derivation import NUMBERS
 from mnetdsl.ir.location import Location
 from mnetdsl.ir.ops.constant import Constant
 from mnetdsl.ir.ops.conv2d import Conv2d
@@ -237,6 +238,9 @@ class _Quantizer:
                 copy = clone_op(producer, {})
                 self.target.graph.operations.append(copy)
                 self.real[value] = copy.result
+                derivation = self.source.derived.get(producer.resource)
+                if derivation is not None and derivation.function == NUMBERS:
+                    self.target.derived[producer.resource] = derivation
             else:
                 stored = self.stored[value]
                 place = Location() if producer is None else producer.location

@@ -11,6 +11,7 @@ from mnetdsl.sema.expressions import Evaluator, Frame
 from mnetdsl.sema.layers import Layers
 from mnetdsl.sema.names import unknown_callee
 from mnetdsl.sema.operations import OPERATIONS, Call
+from mnetdsl.sema.pairs import TENSOR_OPERATORS, pair
 from mnetdsl.sema.report import Report, Reported
 from mnetdsl.sema.signatures import GivenArgument, Parameter, bind
 from mnetdsl.sema.values import (
@@ -21,15 +22,12 @@ from mnetdsl.sema.values import (
     ModelValue,
     TableRow,
     TableValue,
-    Tensor,
     Value,
     as_constant,
     describe,
 )
 from mnetdsl.source import Span
 from mnetdsl.syntax import ast
-
-TENSOR_OPERATORS = {"+": "add", "-": "sub", "*": "mul"}
 
 
 class BlockReturn(Exception):
@@ -272,14 +270,10 @@ class Expander:
     # Calls ------------------------------------------------------------------------------------------------------
 
     def _tensor_binary(
-        self, operator: str, left: Tensor, right: Tensor, span: Span, frame: Frame, label: str | None
+        self, operator: str, left: Value, right: Value, span: Span, frame: Frame, label: str | None
     ) -> Value:
-        return self.layers.add(
-            TENSOR_OPERATORS[operator],
-            label,
-            self.layers.visible(span, frame.in_library),
-            {"left": left.value, "right": right.value},
-        )
+        place = self.layers.visible(span, frame.in_library)
+        return pair(self.layers, TENSOR_OPERATORS[operator], label, place, {"left": left, "right": right}, {})
 
     def _call(self, call: ast.Call, arguments: list[GivenArgument], frame: Frame, label: str | None) -> Value:
         name = call.callee.text

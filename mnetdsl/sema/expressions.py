@@ -12,6 +12,7 @@ from mnetdsl.ir.ops.activation import UNARY_FUNCTIONS
 from mnetdsl.sema import arithmetic, bounds
 from mnetdsl.sema.functions import FUNCTIONS
 from mnetdsl.sema.operations import OPERATIONS
+from mnetdsl.sema.pairs import combines
 from mnetdsl.sema.report import Report, Reported
 from mnetdsl.sema.signatures import GivenArgument
 from mnetdsl.sema.values import (
@@ -36,6 +37,10 @@ SYMBOLS: dict[str, Symbol | Activation] = {
 }
 """Words that need no definition."""
 
+TENSOR_HELP = (
+    "tensors are combined by `+`, `-` and `*`, also with numbers; to divide, multiply by the reciprocal",
+    "their sizes are `x.channels`, `x.shape`",
+)
 TENSOR_ATTRIBUTES = ("shape", "rank", "height", "width", "channels")
 
 
@@ -58,7 +63,7 @@ class Frame:
 
 
 CallHandler = Callable[[ast.Call, list[GivenArgument], Frame, str | None], Value]
-BinaryHandler = Callable[[str, Tensor, Tensor, Span, Frame, str | None], Value]
+BinaryHandler = Callable[[str, Value, Value, Span, Frame, str | None], Value]
 
 
 class Evaluator:
@@ -251,15 +256,13 @@ class Evaluator:
             return self.condition(binary.right, frame)
         left = self.evaluate(binary.left, frame)
         right = self.evaluate(binary.right, frame)
-        if isinstance(left, Tensor) and isinstance(right, Tensor) and binary.operator in ("+", "-", "*"):
+        if combines(binary.operator, left, right):
             return self._tensor_binary(binary.operator, left, right, binary.span, frame, label)
         try:
             return arithmetic.binary(binary.operator, left, right)
         except arithmetic.OperatorProblem as problem:
             tensors = isinstance(left, Tensor) or isinstance(right, Tensor)
-            help = (
-                "tensors are combined by `+`, `-` and `*`; their sizes are `x.channels`, `x.shape`" if tensors else ""
-            )
+            help = TENSOR_HELP if tensors else ()
             raise self._stop(problem.code, problem.message, binary.span, frame, help=help) from None
 
     def _attribute(self, attribute: ast.Attribute, frame: Frame) -> Value:
@@ -325,7 +328,7 @@ class Evaluator:
         frame: Frame,
         label: str = "",
         also: tuple[Label, ...] = (),
-        help: str = "",
+        help: str | tuple[str, ...] = "",
     ) -> Reported:
         return self.report.stop(error(code, message, at=span, label=label, also=also, help=help))
 

@@ -10,6 +10,7 @@ from mnetdsl.ir.builder import Builder
 from mnetdsl.ir.core import Op, OperandArgument, ShapeError
 from mnetdsl.ir.core import Value as IrValue
 from mnetdsl.ir.declare import AttributeValue
+from mnetdsl.ir.derivation import Derivation
 from mnetdsl.ir.location import Location
 from mnetdsl.ir.ops import OPERATIONS
 from mnetdsl.ir.types import Shape
@@ -42,9 +43,11 @@ SHAPE_HELP = {
 class Layers:
     """The graph under construction together with the current path of names and the current place in the text."""
 
-    def __init__(self, builder: Builder, report: Report) -> None:
+    def __init__(self, builder: Builder, report: Report, derived: dict[str, Derivation] | None = None) -> None:
+        """`derived` takes the arrays of numbers that the text states, beside the graph of `builder`."""
         self.builder = builder
         self.report = report
+        self.derived: dict[str, Derivation] = {} if derived is None else derived
         self.spans: dict[Op, Span] = {}
         self._path: list[str] = []
         self._taken: dict[str, Span] = {}
@@ -94,6 +97,28 @@ class Layers:
         """Appends an operation without weights; its name is `label`, or its opcode with a number where taken."""
         name = self._claim_free(opcode) if label is None else self._claim(self._full(label), span)
         return self._append(opcode, name, span, operands, attributes or {}, blame or {})
+
+    def add_with_numbers(
+        self,
+        opcode: str,
+        label: str | None,
+        span: Span,
+        operands: dict[str, OperandArgument],
+        numbers: dict[str, Derivation],
+    ) -> Tensor:
+        """Appends an operation without weights whose operands `numbers` are constants that the text states."""
+        name = self._claim_free(opcode) if label is None else self._claim(self._full(label), span)
+        for operand, derivation in numbers.items():
+            count, resource = 1, f"{name}.{operand}"
+            while resource in self.derived:
+                count += 1
+                resource = f"{name}.{operand}.{count}"
+            self.derived[resource] = derivation
+            shape = dict(derivation.attributes)["shape"]
+            assert isinstance(shape, tuple)
+            sizes = tuple(int(size) for size in shape)
+            operands[operand] = self.builder.constant(resource, sizes, location=Location.of(span, resource))
+        return self._append(opcode, name, span, operands, {}, {})
 
     def add_with_weights(
         self,

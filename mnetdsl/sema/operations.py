@@ -12,6 +12,7 @@ from mnetdsl.ir.ops.activation import UNARY_FUNCTIONS
 from mnetdsl.ir.ops.window import same_padding
 from mnetdsl.ir.types import Shape, TensorType
 from mnetdsl.sema.layers import Layers
+from mnetdsl.sema.pairs import pair
 from mnetdsl.sema.report import Reported
 from mnetdsl.sema.signatures import BoundArgument, Parameter
 from mnetdsl.sema.values import Symbol, Tensor, describe, literal
@@ -121,6 +122,7 @@ class Call:
 _RANK_HELP = {2: "features", 3: "rows, columns", 4: "height, width, channels"}
 
 X = Parameter("x", ("tensor",))
+SIDE = ("tensor", "float", "list")
 PADDING = ("symbol", "int", "list")
 PAIR = ("int", "list")
 
@@ -200,14 +202,10 @@ def _batch_norm(call: Call) -> Tensor:
 
 def _binary(opcode: str) -> Operation:
     def build(call: Call) -> Tensor:
-        return call.layers.add(
-            opcode,
-            call.label,
-            call.span,
-            {"left": call.tensor("a"), "right": call.tensor("b")},
-        )
+        sides = {"left": call.arguments["a"].value, "right": call.arguments["b"].value}
+        return pair(call.layers, opcode, call.label, call.span, sides, call.blame(left="a", right="b"))
 
-    return Operation((Parameter("a", ("tensor",)), Parameter("b", ("tensor",))), build)
+    return Operation((Parameter("a", SIDE), Parameter("b", SIDE)), build)
 
 
 def _unary(opcode: str) -> Operation:

@@ -48,7 +48,7 @@ def build(source: SourceFile, name: str | None = None, overrides: Mapping[str, V
     deployments = _deployments(file, scope, report)
     model, deployment = _select(file, scope, deployments, name, report)
     module = Module(model.model.name.text if deployment is None else deployment.name)
-    expander = Expander(Layers(Builder(module.graph), report), report)
+    expander = Expander(Layers(Builder(module.graph), report, module.derived), report)
     given = {} if deployment is None else dict(deployment.arguments)
     try:
         parameters = _parameters(model, given | dict(overrides or {}), expander, report)

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mnetdsl.ir.core import Module
+from mnetdsl.ir.derivation import NUMBERS
 from mnetdsl.ir.types import TensorType
+from mnetdsl.passes.number_arrays import number_array
 from mnetdsl.training.ops import DEPENDS_ON_MODE, EVALUATE
 from mnetdsl.training.ops.constant import initial_values, is_trainable
 from mnetdsl.training.program import Program, Step, program_of
@@ -38,6 +40,10 @@ class TorchNetwork(Scope):
             if name in entered:
                 continue
             entered.add(name)
+            derivation = module.derived.get(name)
+            if derivation is not None and derivation.function == NUMBERS:
+                self.enter_fixed(name, torch.from_numpy(number_array([], dict(derivation.attributes))).float())
+                continue
             if name in module.resources:
                 values = _checked(name, module.resources[name], op.type)
             elif name in module.derived:

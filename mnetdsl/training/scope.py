@@ -55,6 +55,13 @@ class Scope(nn.Module):
         else:
             scope._buffers[leaf] = values
 
+    def enter_fixed(self, name: str, values: Tensor) -> None:
+        """Holds `values` under the dotted `name` as numbers of the text: no weights, and no part of `state_dict`."""
+        path, _, leaf = name.rpartition(".")
+        scope = self.child(path)
+        scope._buffers[leaf] = values
+        scope._non_persistent_buffers_set.add(leaf)
+
     def tensor(self, name: str) -> Tensor:
         """The parameter or buffer under the dotted `name`."""
         path, _, leaf = name.rpartition(".")

@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnetdsl.ir.core import Module, Op, Value
+from mnetdsl.ir.derivation import NUMBERS, Derivation
+from mnetdsl.ir.ops.constant import Constant
 from mnetdsl.ir.ops.elementwise import Add, Mul, Sub
 from mnetdsl.ir.ops.normalize import Normalize
 from mnetdsl.ir.types import ElementType
@@ -85,7 +87,8 @@ def _second_moments(module: Module) -> dict[Value, float]:
     """E[x^2] of every value, on the assumption that filters and statistics are those of this file."""
     moments: dict[Value, float] = {port.value: 1.0 for port in module.graph.inputs}
     for op in module.graph.operations:
-        moments[op.result] = _moment(op, moments)
+        stated = module.derived.get(op.resource) if isinstance(op, Constant) else None
+        moments[op.result] = _moment(op, moments) if stated is None else _stated_moment(stated)
     return moments
 
 
@@ -107,6 +110,12 @@ def _moment(op: Op, moments: dict[Value, float]) -> float:
             moment = max((moments[value] for value in op.operands), default=1.0)
     activation = op.attributes.get("activation", "none")
     return moment * _SECOND_MOMENT.get(str(activation), 1.0)
+
+
+def _stated_moment(derivation: Derivation) -> float:
+    """Of numbers that the text states; 1 of other derived arrays."""
+    values = dict(derivation.attributes).get("values") if derivation.function == NUMBERS else None
+    return sum(float(value) ** 2 for value in values) / len(values) if isinstance(values, tuple) and values else 1.0
 
 
 def _normalized_moment(op: Normalize) -> float:

@@ -99,3 +99,9 @@ def test_folding_moves_no_multiply_accumulate() -> None:
     network = mnetdsl.load("mobilenet_v2", alpha=0.35, resolution=96).with_weights("random:1")
     folded = network.optimized()
     assert sum(multiply_accumulates(op) for op in folded.graph.operations) == network.summary().macs
+
+
+def test_numbers_of_the_text_are_no_parameters() -> None:
+    summary = of("output y = conv2d(image * 0.5 + [1, 2, 3], 4, bias = false)")
+    assert summary.parameters == 12
+    assert summary.weight_bytes == 48

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mnetdsl.diagnostics import MnetError
 from mnetdsl.ir.core import Module, ShapeError
 from mnetdsl.ir.declare import AttributeValue
-from mnetdsl.ir.derivation import SOURCE_ROLES, Derivation
+from mnetdsl.ir.derivation import NUMBERS, SOURCE_ROLES, Derivation, numbers_derivation
 from mnetdsl.ir.types import TensorType
 from mnetdsl.passes.batch_norm_arithmetic import BATCH_NORM_FUNCTIONS
 from mnetdsl.passes.derive import materialize
@@ -153,3 +153,32 @@ def test_required_arrays_are_those_of_constants_and_sources_that_nothing_derives
     maker.builder.constant("w", (2,))
     module.graph = maker.module.graph
     assert module.required() == {"w": TensorType((2,)), "a": TensorType((1, 3))}
+
+
+def test_numbers_of_the_text_fill_an_array() -> None:
+    module = Module("net")
+    module.derived["all"] = numbers_derivation((1, 1, 3), (0.1,))
+    module.derived["each"] = numbers_derivation((1, 1, 3), (1.0, 2.0, 3.0))
+    materialize(module)
+    np.testing.assert_array_equal(module.resources["all"], np.float32([[[0.1, 0.1, 0.1]]]))
+    np.testing.assert_array_equal(module.resources["each"], np.float32([[[1, 2, 3]]]))
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        (("shape", (1, 3)), ("values", (1.0, 2.0))),
+        (("shape", (1, 0)), ("values", (1.0,))),
+        (("shape", ()), ("values", (1.0,))),
+        (("shape", (1, 3)), ("values", ())),
+        (("shape", (100000, 100000)), ("values", (1.0,))),
+        (("shape", 3), ("values", (1.0,))),
+        (("values", (1.0,)),),
+    ],
+)
+def test_numbers_that_fill_no_array_are_refused(attributes: tuple[tuple[str, AttributeValue], ...]) -> None:
+    module = Module("net")
+    module.derived["numbers"] = Derivation(NUMBERS, (), (), attributes=attributes)
+    with pytest.raises(MnetError) as caught:
+        materialize(module)
+    assert [diagnostic.code for diagnostic in caught.value.diagnostics] == ["MN1013"]

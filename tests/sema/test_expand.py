@@ -8,6 +8,7 @@ import pytest
 
 from mnetdsl.diagnostics import MnetError
 from mnetdsl.ir.core import Module
+from mnetdsl.ir.verifier import verify
 from mnetdsl.sema import build
 from mnetdsl.source import SourceFile
 
@@ -197,3 +198,42 @@ def test_layers_without_weights_never_share_a_name() -> None:
         "relu",
         "y",
     ]
+
+
+def test_a_number_beside_a_tensor_is_a_constant_that_the_text_states() -> None:
+    built = module("x = (3 - image) * 0.5 as half\noutput y = x + [1, 2, 3, 4]")
+    assert layers(built) == ["sub", "half", "y"]
+    values = {name: dict(derivation.attributes)["values"] for name, derivation in built.derived.items()}
+    assert values == {"sub.left": (3.0,), "half.right": (0.5,), "y.right": (1.0, 2.0, 3.0, 4.0)}
+    shapes = [op.type.shape for op in built.graph.operations if op.opcode == "constant"]
+    assert shapes == [(1, 1, 1, 1), (1, 1, 1, 1), (1, 1, 1, 4)]
+    assert not built.required()
+
+
+def test_operations_take_numbers_as_operators_do() -> None:
+    built = module("x = sub(1.5, mul(image, 2)) as a\noutput y = add([0, 0, 0, 1], x)")
+    assert [op.opcode for op in built.graph.operations if op.opcode != "constant"] == ["mul", "sub", "add"]
+    assert list(built.derived) == ["mul.right", "a.left", "y.left"]
+
+
+def test_equal_names_of_layers_with_numbers_do_not_share_the_numbers() -> None:
+    built = module("a = image + 1\nb = conv2d(a, 4) as conv\nc = b + 2\nd = c + 3 as add\noutput y = d")
+    assert [dict(derivation.attributes)["values"] for derivation in built.derived.values()] == [(1.0,), (2.0,), (3.0,)]
+    verify(built)
+
+
+@pytest.mark.parametrize(
+    ("expression", "code"),
+    [
+        ("image + [1, 2, 3]", "MN0401"),
+        ("add(1, 2)", "MN0301"),
+        ('image * "2"', "MN0307"),
+        ("image * true", "MN0307"),
+        ("image / 2", "MN0307"),
+        ("image + []", "MN0307"),
+        ("add(image, [image])", "MN0301"),
+        ("image * 1e39", "MN0310"),
+    ],
+)
+def test_what_is_no_number_beside_a_tensor_is_refused(expression: str, code: str) -> None:
+    assert codes(f"output y = {expression}") == [code]

@@ -243,3 +243,13 @@ def test_integer_constants_are_no_parameters() -> None:
     net = to_torch(maker.output(total.result))
     assert list(net.parameters()) == []
     assert net(torch.ones(2, 4, dtype=torch.int32)).tolist() == [[1, 2, 3, 4]] * 2
+
+
+def test_numbers_of_the_text_are_neither_trained_nor_saved() -> None:
+    text = "mnet 1\nmodel net() {\n  input x: f32[4]\n  output y = dense(x * 0.5 - [1, 2, 3, 4], 2)\n}\n"
+    module = build(SourceFile("net.mnet", text)).module
+    network = to_torch(module)
+    assert list(network.state_dict()) == ["y.weight", "y.bias"]
+    assert [name for name, _ in network.named_parameters()] == ["y.weight", "y.bias"]
+    x = torch.tensor([[2.0, 4.0, 6.0, 8.0]])
+    assert torch.equal(network(x), network.tensor("y.bias")[None])
