@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -43,6 +43,15 @@ def evaluate(
     op = OPERATIONS[opcode](values, attributes, storage=None if result is None else storage(result))
     ordered = [operands[d.name][0] for d in op.operand_defs if d.name in operands]
     return evaluate_op(op, ordered, {})
+
+
+def evaluate_many(
+    opcode: str, inputs: Sequence[tuple[Array, Grid | None]], result: Grid | None, **attributes: Any
+) -> Array:
+    """As `evaluate`, of an operation whose operand `inputs` is a list."""
+    values = [stored(array, grid) for array, grid in inputs]
+    op = OPERATIONS[opcode]({"inputs": values}, attributes, storage=None if result is None else storage(result))
+    return evaluate_op(op, [array for array, _ in inputs], {})
 
 
 def same_padding(size: int, kernel: int, stride: int, dilation: int) -> tuple[int, int]:
