@@ -150,6 +150,7 @@ CODES: dict[str, str] = {
     "MN1110": "weights that are computed",
     "MN1111": "an element type without C kernels",
     "MN1112": "a weight that is not finite",
+    "MN1113": "16-bit activations on a target without 64-bit integers",
     # MN12xx: toolchains
     "MN1201": "no C compiler",
     "MN1202": "the C compiler failed",

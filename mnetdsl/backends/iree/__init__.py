@@ -23,4 +23,7 @@ def emit(module: Module, target: str | None = None) -> str:
     from mnetdsl.backends.iree.emission import emit as emit_text
     from mnetdsl.backends.iree.kernels.machine import isa_of
 
-    return emit_text(module, isa=None if target is None else isa_of(TARGETS[target])).text
+    if target is None:
+        return emit_text(module).text
+    flags = TARGETS[target]
+    return emit_text(module, isa=isa_of(flags), wide_integers=flags.wide_integers).text

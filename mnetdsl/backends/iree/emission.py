@@ -14,12 +14,14 @@ from typing import Any
 from iree.compiler import ir as mlir
 from iree.compiler.dialects import func
 
+from mnetdsl.backends.iree.integers import NARROW, WIDE, Integers
 from mnetdsl.backends.iree.kernels.executables import Executables
 from mnetdsl.backends.iree.kernels.isa import Isa
 from mnetdsl.backends.iree.kernels.layers import Workshop
 from mnetdsl.backends.iree.kernels.roads import Road, Roads
 from mnetdsl.backends.iree.ops import EMITTERS
-from mnetdsl.backends.iree.scope import Scope
+from mnetdsl.backends.iree.quantized import QUANTIZED_EMITTERS
+from mnetdsl.backends.iree.scope import LayerEmitter, Scope
 from mnetdsl.backends.iree.tensors import tensor_type, unfused
 from mnetdsl.interpreter.frame import Frame
 from mnetdsl.interpreter.ops.constant import constant, missing_weights
@@ -38,9 +40,11 @@ class Emitted:
     roads: tuple[Road, ...]
 
 
-def emit(module: Module, observe: Collection[str] = (), isa: Isa | None = None) -> Emitted:
+def emit(
+    module: Module, observe: Collection[str] = (), isa: Isa | None = None, *, wide_integers: bool = True
+) -> Emitted:
     """The module as MLIR. `observe` names layers whose results are returned as well; `isa` is what own kernels are
-    made for, None for none of them.
+    made for, None for none of them; `wide_integers` says whether the target computes on 64-bit integers.
 
     Raises `MnetError` where weights are missing (MN0720) or do not fit (MN0721), and `KeyError` for a layer that does
     not exist.
@@ -48,7 +52,7 @@ def emit(module: Module, observe: Collection[str] = (), isa: Isa | None = None) 
     _require_weights(module)
     observed = observed_layers(module, observe)
     with mlir.Context(), _location(Location(module.name)):
-        built, roads = _build(module, observed, isa)
+        built, roads = _build(module, observed, isa, WIDE if wide_integers else NARROW)
         text: str = built.operation.get_asm(enable_debug_info=True)
     return Emitted(text, roads)
 
@@ -62,7 +66,7 @@ def observed_layers(module: Module, observe: Collection[str]) -> list[Op]:
     return layers
 
 
-def _build(module: Module, observed: list[Op], isa: Isa | None) -> tuple[Any, tuple[Road, ...]]:
+def _build(module: Module, observed: list[Op], isa: Isa | None, integers: Integers) -> tuple[Any, tuple[Road, ...]]:
     built = mlir.Module.create()
     built.operation.attributes["sym_name"] = mlir.StringAttr.get(module.name)
     graph = module.graph
@@ -74,7 +78,7 @@ def _build(module: Module, observed: list[Op], isa: Isa | None) -> tuple[Any, tu
         function = func.FuncOp(FUNCTION, signature)
     block = function.add_entry_block([_port_location(port) for port in graph.inputs])
     shared = {value for op in graph.operations for value in op.operands}.intersection(results)
-    scope = Scope(module.resources)
+    scope = Scope(module.resources, integers)
     roads = None if isa is None else Roads(Workshop(scope, Executables(built.body), isa), graph, results)
     for port, argument in zip(graph.inputs, block.arguments, strict=True):
         scope.bind(port.value, argument)
@@ -83,7 +87,7 @@ def _build(module: Module, observed: list[Op], isa: Isa | None) -> tuple[Any, tu
             with _location(op.location):
                 if roads is not None and op.opcode != "constant" and roads.take(op):
                     continue
-                emitted = EMITTERS[op.opcode](scope, op)
+                emitted = emitter_of(op)(scope, op)
                 if op.result in shared:
                     # Fused with its reader and stored by the same dispatch, IREE 3.13 computes it wrong on Vulkan.
                     emitted = unfused(emitted)
@@ -92,6 +96,12 @@ def _build(module: Module, observed: list[Op], isa: Isa | None) -> tuple[Any, tu
     _drop_unread_constants(block)
     built.operation.verify()
     return built, () if roads is None else tuple(roads.taken)
+
+
+def emitter_of(op: Op) -> LayerEmitter:
+    """On stored integers where the result is quantized, or where `op` takes nothing else."""
+    real = op.type.quantization is None and op.opcode in EMITTERS
+    return EMITTERS[op.opcode] if real else QUANTIZED_EMITTERS[op.opcode]
 
 
 def _drop_unread_constants(block: Any) -> None:

@@ -50,7 +50,7 @@ def generate(module: Module, name: str, target: str, observe: Collection[str] = 
     flags = TARGETS[target]
     graph = module.graph
     layers = observed_layers(module, observe)
-    emitted = emit(module, observe, isa_of(flags))
+    emitted = emit(module, observe, isa_of(flags), wide_integers=flags.wide_integers)
     vmfb = compile_mlir(emitted.text, name, flags)
     results = [PortInfo.of(port) for port in graph.outputs]
     results += [PortInfo(op.name, op.type.shape, op.type.element.value, {}) for op in layers]

@@ -10,10 +10,15 @@ from iree.compiler import ir as mlir
 from iree.compiler.dialects import arith
 from numpy.typing import NDArray
 
+from mnetdsl.backends.iree.integers import WIDE, Integers
 from mnetdsl.backends.iree.layout import Packed, pack, unpack
-from mnetdsl.backends.iree.tensors import MlirValue, tensor_type
+from mnetdsl.backends.iree.tensors import MlirValue, element_type, tensor_type
 from mnetdsl.ir.core import Op, Value
 from mnetdsl.ir.ops.constant import Constant
+from mnetdsl.ir.types import ElementType
+
+_ELEMENTS = {element.dtype: element for element in ElementType}
+"""By NumPy's name of the dtype."""
 
 
 class Scope:
@@ -23,7 +28,9 @@ class Scope:
     for is made from the other, once.
     """
 
-    def __init__(self, resources: Mapping[str, NDArray[np.generic]]) -> None:
+    def __init__(self, resources: Mapping[str, NDArray[np.generic]], integers: Integers = WIDE) -> None:
+        self.integers = integers
+        """How the target computes products of 32-bit integers."""
         self._resources = resources
         self._values: dict[Value, MlirValue] = {}
         self._packed: dict[Value, Packed] = {}
@@ -56,10 +63,14 @@ class Scope:
 
     def array(self, value: Value | None) -> NDArray[np.float32] | None:
         """The float32 array of a constant operand; None for any other."""
+        return self.stored(value) if value is not None and value.type.element.is_float else None
+
+    def stored(self, value: Value | None) -> NDArray[Any] | None:
+        """The array of a constant operand, as its type stores it; None for any other."""
         producer = None if value is None else value.producer
-        if not isinstance(producer, Constant) or not producer.type.element.is_float:
+        if not isinstance(producer, Constant):
             return None
-        return np.asarray(self._resources[producer.resource], np.float32)
+        return np.asarray(self._resources[producer.resource], producer.type.element.dtype)
 
     def resource(self, name: str, value: Value) -> Any:
         """The attribute that holds array `name`; two constants on one array share its bytes."""
@@ -70,11 +81,15 @@ class Scope:
             )
         return self._attributes[name]
 
-    def prepared(self, name: str, array: NDArray[np.float32]) -> MlirValue:
+    def prepared(self, name: str, array: NDArray[Any]) -> MlirValue:
         """A constant made for a kernel, as a flat tensor; `name` is its resource's and belongs to it alone."""
-        flat = np.ascontiguousarray(array.reshape(-1))
-        type = mlir.RankedTensorType.get(flat.shape, mlir.F32Type.get())
-        return arith.constant(type, mlir.DenseResourceElementsAttr.get_from_buffer(flat, name, type, alignment=64))
+        return self.made(name, array.reshape(-1))
+
+    def made(self, name: str, array: NDArray[Any]) -> MlirValue:
+        """As `prepared`, in the shape of `array`, float32 or integers."""
+        whole = np.ascontiguousarray(array)
+        type = mlir.RankedTensorType.get(whole.shape, element_type(_ELEMENTS[whole.dtype.name]))
+        return arith.constant(type, mlir.DenseResourceElementsAttr.get_from_buffer(whole, name, type, alignment=64))
 
 
 class LayerEmitter(Protocol):

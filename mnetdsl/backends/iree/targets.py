@@ -11,6 +11,7 @@ class IreeTarget:
 
     `isolated` runs the module in a process of its own: a GPU driver that crashes takes only that one with it.
     `own_kernels` lets layers run by kernels of ours, as far as the processor has a row in `kernels.isa`.
+    `wide_integers` says that it computes on 64-bit integers.
     """
 
     name: str
@@ -18,6 +19,7 @@ class IreeTarget:
     driver: str
     isolated: bool = False
     own_kernels: bool = False
+    wide_integers: bool = True
 
 
 PORTABLE_VULKAN = (
@@ -54,6 +56,7 @@ TARGETS: dict[str, IreeTarget] = {
             (f"--iree-hal-target-device={PORTABLE_VULKAN}", "--iree-opt-level=O1"),
             driver="vulkan",
             isolated=True,
+            wide_integers=False,
         ),
     )
 }

@@ -42,6 +42,11 @@ def scalar(value: float) -> MlirValue:
     return arith.constant(mlir.F32Type.get(), float(np.float32(value)))
 
 
+def number(value: float, type: MlirType) -> MlirValue:
+    """A constant of a scalar type: `value` as an integer of that width, or rounded to float32."""
+    return scalar(value) if isinstance(type, mlir.F32Type) else arith.constant(type, int(value))
+
+
 def dense(array: NDArray[np.float32]) -> MlirValue:
     """A small f32 tensor whose elements stand in the text."""
     return arith.constant(
@@ -54,9 +59,10 @@ def empty(shape: Shape, element: MlirType | None = None) -> MlirValue:
     return tensor.EmptyOp(list(shape), element or mlir.F32Type.get()).result
 
 
-def filled(shape: Shape, value: float) -> MlirValue:
-    """An f32 tensor with all elements `value`."""
-    return linalg.fill(scalar(value), outs=[empty(shape)])
+def filled(shape: Shape, value: float, element: MlirType | None = None) -> MlirValue:
+    """A tensor with all elements `value`, f32 where `element` is None."""
+    type = element or mlir.F32Type.get()
+    return linalg.fill(number(value, type), outs=[empty(shape, type)])
 
 
 @dataclass(frozen=True)
@@ -103,21 +109,22 @@ def structured(
     return op.result
 
 
-def elementwise(shape: Shape, inputs: Sequence[Indexed], body: Callable[..., MlirValue]) -> MlirValue:
-    """An f32 tensor of `shape` whose elements `body` computes from one scalar an input."""
-    return structured(
-        ["parallel"] * len(shape), inputs, whole(empty(shape)), lambda *scalars: body(*scalars[: len(inputs)])
-    )
+def elementwise(
+    shape: Shape, inputs: Sequence[Indexed], body: Callable[..., MlirValue], element: MlirType | None = None
+) -> MlirValue:
+    """A tensor of `shape`, f32 where `element` is None, whose elements `body` computes from one scalar an input."""
+    into = whole(empty(shape, element))
+    return structured(["parallel"] * len(shape), inputs, into, lambda *scalars: body(*scalars[: len(inputs)]))
 
 
 def reduced(
     value: MlirValue, axes: Sequence[int], start: float, combine: Callable[[MlirValue, MlirValue], MlirValue]
 ) -> MlirValue:
-    """`value` without the dimensions `axes`, its elements there combined, beginning with `start`."""
+    """`value` without the dimensions `axes`, its elements there combined, beginning with `start`; same element type."""
     shape = shape_of(value)
     kept = tuple(d for d in range(len(shape)) if d not in axes)
     iterators: list[Iterator] = ["reduction" if d in axes else "parallel" for d in range(len(shape))]
-    into = Indexed(filled(tuple(shape[d] for d in kept), start), kept)
+    into = Indexed(filled(tuple(shape[d] for d in kept), start, value.type.element_type), kept)
     return structured(iterators, [whole(value)], into, combine)
 
 
@@ -133,7 +140,7 @@ def padded(value: MlirValue, padding: Sequence[int], border: float) -> MlirValue
         return value
     batch, height, width, channels = shape_of(value)
     shape = (batch, top + height + bottom, left + width + right, channels)
-    filling = scalar(border)
+    filling = number(border, value.type.element_type)
     op = tensor.PadOp(
         mlir.RankedTensorType.get(shape, value.type.element_type),
         value,

@@ -32,8 +32,8 @@ def emit_avg_pool(scope: Scope, op: Op) -> MlirValue:
     source = scope.value(op.input)
     total = _pooled(linalg.PoolingNhwcSumOp, source, op, 0.0)
     _, height, width, _ = op.input.type.shape
-    rows = _inside(height, op.kernel[0], op.strides[0], op.padding[0], op.type.shape[1])
-    columns = _inside(width, op.kernel[1], op.strides[1], op.padding[2], op.type.shape[2])
+    rows = inside(height, op.kernel[0], op.strides[0], op.padding[0], op.type.shape[1])
+    columns = inside(width, op.kernel[1], op.strides[1], op.padding[2], op.type.shape[2])
     counts = np.outer(rows, columns).astype(np.float32)
     if (counts == counts[0, 0]).all():
         return elementwise(op.type.shape, [whole(total)], lambda x: arith.divf(x, scalar(float(counts[0, 0]))))
@@ -64,7 +64,7 @@ def _pooled(kind: type, source: MlirValue, op: AvgPool | MaxPool, start: float) 
     return pooled.result
 
 
-def _inside(size: int, kernel: int, stride: int, before: int, outputs: int) -> NDArray[np.int64]:
+def inside(size: int, kernel: int, stride: int, before: int, outputs: int) -> NDArray[np.int64]:
     """How many of a window's positions along one axis lie inside the map, for each output position."""
     starts = np.arange(outputs) * stride - before
     return np.minimum(starts + kernel, size) - np.maximum(starts, 0)

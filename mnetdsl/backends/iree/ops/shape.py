@@ -29,7 +29,8 @@ def emit_transpose(scope: Scope, op: Op) -> MlirValue:
     assert isinstance(op, Transpose)
     order = (0, *(axis + 1 for axis in op.order))
     loops = tuple(order.index(axis) for axis in range(len(order)))
-    return elementwise(op.type.shape, [Indexed(scope.value(op.input), loops)], lambda x: x)
+    source = scope.value(op.input)
+    return elementwise(op.type.shape, [Indexed(source, loops)], lambda x: x, source.type.element_type)
 
 
 def emit_slice(scope: Scope, op: Op) -> MlirValue:
