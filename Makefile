@@ -59,7 +59,7 @@ test-references: setup references  ## the zoo against Keras, torchvision and tim
 	$(BIN)/pytest -n $(WORKERS) -q -m slow tests/references
 
 test-all: lint references  ## everything, slow tests, torch and the reference libraries included
-	@tools/install_system_packages.sh gcc g++ clang make cmake vulkan arm-none-eabi-gcc qemu-system-arm
+	@tools/install_system_packages.sh gcc g++ clang make cmake vulkan arm-none-eabi-gcc qemu-system-arm qemu-aarch64-static
 	$(PIP) install '$(TORCH)'
 	$(BIN)/pytest -n $(WORKERS) -q -m ''
 

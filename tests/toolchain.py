@@ -16,6 +16,7 @@ DEBIAN_PACKAGES = {
     "cmake": "cmake",
     "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
     "qemu-system-arm": "qemu-system-arm",
+    "qemu-aarch64-static": "qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross",
 }
 
 

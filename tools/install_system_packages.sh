@@ -11,6 +11,7 @@ package_of() {
         cmake) echo cmake ;;
         sanitizers) echo libclang-rt-14-dev ;;
         vulkan) echo mesa-vulkan-drivers libvulkan1 ;;
+        qemu-aarch64-static) echo qemu-user-static libc6-arm64-cross libstdc++6-arm64-cross ;; # and what its programs load
         arm-none-eabi-gcc) echo gcc-arm-none-eabi libnewlib-arm-none-eabi ;; # Debian's gcc only recommends the library
         *) echo "$1" ;;
     esac

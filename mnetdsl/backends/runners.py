@@ -51,16 +51,10 @@ def _c(module: Module) -> Runner:
     return HostRunner(module)
 
 
-def _iree_cpu(module: Module) -> Runner:
+def _iree(target: str, module: Module) -> Runner:
     from mnetdsl.backends.iree.runner import IreeRunner
 
-    return IreeRunner(module, "iree-cpu")
-
-
-def _iree_vulkan(module: Module) -> Runner:
-    from mnetdsl.backends.iree.runner import IreeRunner
-
-    return IreeRunner(module, "iree-vulkan")
+    return IreeRunner(module, target)
 
 
 def _qemu(core: str, module: Module) -> Runner:
@@ -72,8 +66,12 @@ def _qemu(core: str, module: Module) -> Runner:
 RUNNERS: dict[str, Callable[[Module], Runner]] = {
     "numpy": _numpy,
     "c": _c,
-    "iree-cpu": _iree_cpu,
-    "iree-vulkan": _iree_vulkan,
+    "iree-cpu": partial(_iree, "iree-cpu"),
+    "iree-cpu:aarch64": partial(_iree, "iree-cpu:aarch64"),
+    "iree-cpu:aarch64-dotprod": partial(_iree, "iree-cpu:aarch64-dotprod"),
+    "iree-cpu:x86-64-v3": partial(_iree, "iree-cpu:x86-64-v3"),
+    "iree-cpu:x86-64-v4": partial(_iree, "iree-cpu:x86-64-v4"),
+    "iree-vulkan": partial(_iree, "iree-vulkan"),
     "qemu:cortex-m3": partial(_qemu, "cortex-m3"),
     "qemu:cortex-m4": partial(_qemu, "cortex-m4"),
     "qemu:cortex-m7": partial(_qemu, "cortex-m7"),

@@ -162,6 +162,7 @@ CODES: dict[str, str] = {
     "MN1224": "an IREE module cannot be loaded",
     "MN1226": "no Vulkan",
     "MN1227": "running an IREE module failed",
+    "MN1228": "no emulator of another processor",
     # MN13xx: validation
     "MN1301": "a backend differs from the interpreter",
     "MN1302": "the reference is not finite",

@@ -181,7 +181,7 @@ def _argument(section: ast.Section, spec: SectionSpec, report: Report) -> str:
             )
         )
     if section.name.text == "target" and target_name(name) is None:
-        known = [target.replace("-", "_") for target in NAMES]
+        known = [target.replace("-", "_").replace(":", "_") for target in NAMES]
         suggestion = did_you_mean(name, known)
         report.add(
             error(

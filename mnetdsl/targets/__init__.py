@@ -1,6 +1,7 @@
 """What can be compiled for, as data: names that `--target` and `deploy { target … }` share.
 
-A name is written with hyphens on the command line and with underscores in the language, where a hyphen subtracts.
+A name is written with hyphens on the command line and with underscores in the language, where a hyphen subtracts:
+`iree-cpu:aarch64` is `iree_cpu_aarch64` there.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ __all__ = [
 HOSTS: dict[str, str] = {
     "host-c": "portable C99 with a main, Makefile and CMake file, for the machine at hand",
     "iree-cpu": "IREE module (.vmfb) for the CPU at hand",
+    "iree-cpu:aarch64": "IREE module for 64-bit ARM, Linux",
+    "iree-cpu:aarch64-dotprod": "the same with the dot products of ARMv8.2, which 8-bit layers use",
+    "iree-cpu:riscv64": "IREE module for 64-bit RISC-V with the vector extension, Linux",
+    "iree-cpu:x86-64-v3": "IREE module for x86-64 with AVX2 and FMA, Linux",
+    "iree-cpu:x86-64-v4": "IREE module for x86-64 with AVX-512, Linux",
     "iree-vulkan": "IREE module (.vmfb) for Vulkan",
 }
 """Targets that are no microcontroller -> what comes out."""
@@ -64,8 +70,13 @@ class Device:
 
 def target_name(written: str) -> str | None:
     """The target that a name written with hyphens or underscores means; None where there is none."""
-    name = written.lower().replace("_", "-")
-    return name if name in NAMES else None
+    wanted = _identifier(written.lower())
+    return next((name for name in NAMES if _identifier(name) == wanted), None)
+
+
+def _identifier(name: str) -> str:
+    """`name` as the language writes it."""
+    return name.replace("-", "_").replace(":", "_")
 
 
 def find_device(written: str) -> Device | None:

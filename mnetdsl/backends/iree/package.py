@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from mnetdsl.backends.iree.compiler import compile_mlir
 from mnetdsl.backends.iree.manifest import Manifest, PortInfo
-from mnetdsl.backends.iree.targets import TARGETS
+from mnetdsl.backends.iree.targets import TARGETS, IreeTarget
 from mnetdsl.backends.iree.versions import COMPILER, IREE_VERSION, require_iree
 from mnetdsl.diagnostics import MnetError, error
 from mnetdsl.files import read_bytes
 from mnetdsl.ir.core import Module
+from mnetdsl.ir.location import Location
 
 if TYPE_CHECKING:
     from mnetdsl.backends.iree.kernels.roads import Road
@@ -50,7 +51,8 @@ def generate(module: Module, name: str, target: str, observe: Collection[str] = 
     flags = TARGETS[target]
     graph = module.graph
     layers = observed_layers(module, observe)
-    emitted = emit(module, observe, isa_of(flags), wide_integers=flags.wide_integers)
+    isa = isa_of(flags)
+    emitted = emit(module, observe, isa, wide_integers=flags.wide_integers)
     vmfb = compile_mlir(emitted.text, name, flags)
     results = [PortInfo.of(port) for port in graph.outputs]
     results += [PortInfo(op.name, op.type.shape, op.type.element.value, {}) for op in layers]
@@ -64,7 +66,19 @@ def generate(module: Module, name: str, target: str, observe: Collection[str] = 
         inputs=tuple(PortInfo.of(port) for port in graph.inputs),
         outputs=tuple(results),
     )
-    return IreePackage(manifest, vmfb, emitted.roads)
+    return IreePackage(manifest, vmfb, emitted.roads if isa is not None else _without_kernels(module, flags))
+
+
+def _without_kernels(module: Module, target: IreeTarget) -> tuple[Road, ...]:
+    """One line for all layers, where own kernels are wanted and none fits the processor."""
+    from mnetdsl.backends.iree.kernels.isa import ISAS
+    from mnetdsl.backends.iree.kernels.roads import Road
+
+    if not target.own_kernels:
+        return ()
+    sets = ", ".join(isa.name for isa in ISAS)
+    reason = f"`{target.name}` has none of the instruction sets with own kernels: {sets}"
+    return (Road(Location(module.name), "module", None, reason),)
 
 
 def read_package(path: Path) -> IreePackage:

@@ -6,10 +6,11 @@ from collections.abc import Collection, Mapping
 
 import numpy as np
 
+from mnetdsl.backends.iree.emulated import EmulatedSession, is_foreign
 from mnetdsl.backends.iree.package import IreePackage, generate
 from mnetdsl.backends.iree.remote import RemoteSession
 from mnetdsl.backends.iree.session import Array, Session, SessionError
-from mnetdsl.backends.iree.targets import TARGETS
+from mnetdsl.backends.iree.targets import TARGETS, IreeTarget
 from mnetdsl.backends.iree.versions import RUNTIME, require_iree
 from mnetdsl.diagnostics import Diagnostic, MnetError, error
 from mnetdsl.interpreter import check_inputs
@@ -22,16 +23,16 @@ class PackageRunner:
     """A loaded package, from `package.generate` or `package.read_package`.
 
     `device` is what the device calls itself. Raises `MnetError`: MN1221 and MN1222 for the runtime's package, MN1224
-    where the module cannot be loaded, MN1226 where the machine has no Vulkan.
+    where the module cannot be loaded, MN1226 where the machine has no Vulkan, MN1228 where it needs another processor
+    that cannot be emulated.
     """
 
     def __init__(self, package: IreePackage) -> None:
         require_iree(RUNTIME)
         self.manifest = package.manifest
         target = TARGETS[self.manifest.target]
-        kind = RemoteSession if target.isolated else Session
         try:
-            self._session = kind(package.vmfb, self.manifest.function, target.driver)
+            self._session = _open(target, package)
         except SessionError as problem:
             raise MnetError(_explain(problem, self.manifest.name, target.name)) from None
         self.device = self._session.device
@@ -80,6 +81,14 @@ class IreeRunner:
         return self._observed[layers].run(inputs)
 
 
+def _open(target: IreeTarget, package: IreePackage) -> Session | RemoteSession | EmulatedSession:
+    function, architecture = package.manifest.function, target.architecture
+    if architecture is not None and is_foreign(architecture):
+        return EmulatedSession(package.vmfb, function, target.driver, architecture)
+    kind = RemoteSession if target.isolated else Session
+    return kind(package.vmfb, function, target.driver)
+
+
 def _explain(problem: SessionError, name: str, target: str) -> Diagnostic:
     detail = " ".join(problem.detail.split())[:400]
     if problem.stage == "device" and TARGETS[target].driver == "vulkan":
@@ -105,7 +114,9 @@ def _explain(problem: SessionError, name: str, target: str) -> Diagnostic:
         return error(
             "MN1227",
             f"the process that runs `{name}` on {target} ended by itself ({detail})",
-            help="the device's driver or IREE's runtime crashed: update the driver, or try another device",
+            help="the device's driver or IREE's runtime crashed: update the driver, or try another device"
+            if TARGETS[target].driver == "vulkan"
+            else "SIGILL says that this processor lacks instructions of the module; any other is a defect: report it",
         )
     return error(
         "MN1227",

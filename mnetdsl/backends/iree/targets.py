@@ -9,9 +9,10 @@ from dataclasses import dataclass
 class IreeTarget:
     """`flags` go to iree-compile as they are; `driver` is the runtime's name of the device.
 
-    `isolated` runs the module in a process of its own: a GPU driver that crashes takes only that one with it.
+    `isolated` runs the module in a process of its own: what crashes, a GPU driver above all, takes only that with it.
     `own_kernels` lets layers run by kernels of ours, as far as the processor has a row in `kernels.isa`.
     `wide_integers` says that it computes on 64-bit integers.
+    `architecture` is the processor's where it is not simply the one at hand, as `platform.machine()` calls it.
     """
 
     name: str
@@ -20,6 +21,7 @@ class IreeTarget:
     isolated: bool = False
     own_kernels: bool = False
     wide_integers: bool = True
+    architecture: str | None = None
 
 
 PORTABLE_VULKAN = (
@@ -35,21 +37,34 @@ Without them IREE 3.13 emulates them in 32-bit words and reads u8 images at wron
 (turing, adreno, …) assume subgroup sizes that other devices do not have, and compute wrong there.
 """
 
+
+def _cpu(name: str, *processor: str, architecture: str | None = None) -> IreeTarget:
+    """A CPU; `processor` are the flags that describe it."""
+    flags = (
+        "--iree-hal-target-device=local",
+        "--iree-hal-local-target-device-backends=llvm-cpu",
+        *(f"--iree-llvmcpu-target-{flag}" for flag in processor),
+        "--iree-opt-level=O3",
+        "--iree-opt-data-tiling",
+    )
+    # A named processor may have instructions that the one at hand lacks: the process that meets them ends.
+    isolated = architecture is not None
+    return IreeTarget(name, flags, "local-sync", isolated=isolated, own_kernels=True, architecture=architecture)
+
+
+ARM = ("triple=aarch64-unknown-linux-gnu", "cpu=generic")
+RISCV = ("triple=riscv64-unknown-linux-gnu", "cpu=generic-rv64", "cpu-features=+m,+a,+f,+d,+c,+v", "abi=lp64d")
+X86 = "triple=x86_64-unknown-linux-gnu"
+
 TARGETS: dict[str, IreeTarget] = {
     target.name: target
     for target in (
-        IreeTarget(
-            "iree-cpu",
-            (
-                "--iree-hal-target-device=local",
-                "--iree-hal-local-target-device-backends=llvm-cpu",
-                "--iree-llvmcpu-target-cpu=host",
-                "--iree-opt-level=O3",
-                "--iree-opt-data-tiling",
-            ),
-            driver="local-sync",
-            own_kernels=True,
-        ),
+        _cpu("iree-cpu", "cpu=host"),
+        _cpu("iree-cpu:aarch64", *ARM, architecture="aarch64"),
+        _cpu("iree-cpu:aarch64-dotprod", *ARM, "cpu-features=+dotprod", architecture="aarch64"),
+        _cpu("iree-cpu:riscv64", *RISCV, architecture="riscv64"),
+        _cpu("iree-cpu:x86-64-v3", X86, "cpu=x86-64-v3", architecture="x86_64"),
+        _cpu("iree-cpu:x86-64-v4", X86, "cpu=x86-64-v4", architecture="x86_64"),
         # Level 1: levels 2 and 3 fuse the squeeze-and-excite product into code that computes wrong on lavapipe.
         IreeTarget(
             "iree-vulkan",
