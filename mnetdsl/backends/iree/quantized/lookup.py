@@ -29,7 +29,7 @@ def emit_lookup(scope: Scope, op: Op) -> MlirValue:
     last = len(shape_of(source)) - 1
 
     def body(q: MlirValue) -> MlirValue:
-        return tensor.ExtractOp(table, [linalg.index(last), _entry(q)]).result
+        return tensor.ExtractOp(table, [linalg.IndexOp(last).result, _entry(q)]).result
 
     return elementwise(shape_of(source), [whole(source)], body, table.type.element_type)
 

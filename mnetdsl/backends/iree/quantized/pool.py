@@ -43,7 +43,7 @@ def emit_avg_pool(scope: Scope, op: Op) -> MlirValue:
         sign = arith.shrsi(x, number(31, i32()))
         magnitude = arith.subi(arith.xori(x, sign), sign)
         rounded = arith.addi(magnitude, arith.shrui(count, number(1, i32())))
-        quotient = arith.divui(rounded, count)
+        quotient = arith.divsi(rounded, count)
         found = arith.subi(arith.xori(quotient, sign), sign)
         return saturated(found, 0, (result.low, result.high), op.type.element)
 

@@ -1,0 +1,55 @@
+"""Every operation on stored integers has the interpreter's bits on IREE."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+import pytest
+
+from mnetdsl.backends.iree.package import generate
+from mnetdsl.backends.iree.quantized import QUANTIZED_EMITTERS
+from mnetdsl.backends.iree.runner import IreeRunner
+from mnetdsl.diagnostics import MnetError
+from mnetdsl.interpreter import run
+from mnetdsl.interpreter.quantized import QUANTIZED
+from mnetdsl.ir.core import Module
+from tests.backends.iree.harness import TARGETS, inputs_of, require_target
+from tests.backends.iree.quantized.cases import CASES, SUMS_IN_64_BITS, QuantizedMaker
+
+
+def module_of(names: Collection[str]) -> Module:
+    """One module with an output for every case, under the case's name."""
+    maker = QuantizedMaker("quantized_operations")
+    for name in names:
+        maker.output(CASES[name](maker), name)
+    return maker.module
+
+
+def test_every_operation_of_the_interpreter_has_an_emitter() -> None:
+    assert set(QUANTIZED_EMITTERS) == set(QUANTIZED)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_results_are_the_interpreters_bit_for_bit(target: str) -> None:
+    require_target(target)
+    module = module_of(CASES if target == "iree-cpu" else [name for name in CASES if name not in SUMS_IN_64_BITS])
+    inputs = inputs_of(module, batch=3)
+    expected = run(module, inputs)
+    results = IreeRunner(module, target).run(inputs)
+    wrong = {
+        name: int((results[name] != reference).sum())
+        for name, reference in expected.items()
+        if not np.array_equal(results[name], reference)
+    }
+    assert wrong == {}
+    assert all(reference.std() > 0 for reference in expected.values())
+
+
+def test_sums_of_64_bits_are_refused_where_the_target_has_32() -> None:
+    name = min(SUMS_IN_64_BITS)
+    with pytest.raises(MnetError) as refused:
+        generate(module_of([name]), "net", "iree-vulkan")
+    (diagnostic,) = refused.value.diagnostics
+    assert diagnostic.code == "MN1113"
+    assert "64 bits" in diagnostic.message
