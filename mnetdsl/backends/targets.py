@@ -60,12 +60,14 @@ def generate(
     if makes_c(name):
         from mnetdsl.backends import c
 
-        generated = c.generate(module, module.name, c.Options(selftest=selftest))
+        device = find_device(name)
+        core = None if device is None else device.core
+        generated = c.generate(module, module.name, c.Options(selftest=selftest, core=core))
         if package is None:
             return generated.files
         from mnetdsl.backends.packages import pack
 
-        return pack(generated, package, find_device(name))
+        return pack(generated, package, device)
     if package is not None:
         raise MnetError(
             error("MN1106", f"`{name}` is not packed", help="leave out --package: an IREE module is one file"),

@@ -80,7 +80,7 @@ def make_plan(
 
     Kernels without scratch memory are preferred where they reach the same arena.
     """
-    simple = [replace(task, modes=tuple(mode for mode in task.modes if mode.scratch is None)) for task in tasks]
+    simple = [replace(task, modes=task.modes_without_scratch or task.modes) for task in tasks]
     external = external_places(graph) | dict(copies or {})
     full = _Problem(external, tasks, alignment)
     if any(len(few.modes) < len(task.modes) for few, task in zip(simple, tasks, strict=True)):
@@ -105,7 +105,7 @@ class _Problem:
         self.scratch: dict[int, int] = {}
         for index, task in enumerate(tasks):
             units = [mode.scratch.unit for mode in task.modes if mode.scratch is not None]
-            if units and self.meetings[index].dying:
+            if units and (self.meetings[index].dying or not task.modes_without_scratch):
                 self.scratch[index] = len(self.lives)
                 self.lives.append(Lifetime(f"{task.name} (scratch)", max(units), index, index))
         self.sizes = tuple(life.size for life in self.lives)

@@ -54,6 +54,11 @@ class Task:
     writes: Value
     modes: tuple[Mode, ...]
 
+    @property
+    def modes_without_scratch(self) -> tuple[Mode, ...]:
+        """Those that need no memory of their own; none where the kernel always does."""
+        return tuple(mode for mode in self.modes if mode.scratch is None)
+
     def clearance(self, operand: int) -> Clearance | None:
         """What some mode allows between the output and one operand."""
         found: Clearance | None = None

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mnetdsl.backends.c.choice import Choice
 from mnetdsl.backends.c.identifiers import Names
-from mnetdsl.backends.c.program import CPort, ShapeTable, Weights
+from mnetdsl.backends.c.program import CPort, Kernel, ShapeTable, Weights
 from mnetdsl.diagnostics import MnetError, error
 from mnetdsl.ir.core import Module, Op, Value
 from mnetdsl.ir.ops.constant import Constant
@@ -42,6 +42,8 @@ class Emitter:
         self.weights: list[Weights] = []
         self.shapes: list[ShapeTable] = []
         self.arena_elements: set[ElementType] = set()
+        self.sources: list[tuple[str, ...]] = []
+        self.kernels: dict[str, Kernel] = {}
         self._inputs = inputs
         self._outputs = outputs
         self._names = Names()
@@ -54,6 +56,17 @@ class Emitter:
         """The layer that the next questions are about."""
         self._choice = choice
         self._step = step
+        self.sources.append(choice.sources)
+
+    def choose_again(self, choice: Choice) -> None:
+        """Another kernel for the layer, where its weights do not suit the one that shapes alone had chosen."""
+        self._choice = choice
+        self.sources[-1] = choice.sources
+
+    def kernel(self, source: str, function: str, **values: int | str) -> str:
+        """A kernel made for certain sizes, once however often it is asked for; returns its C name."""
+        self.kernels[function] = Kernel(source, function, tuple(values.items()))
+        return f"{self.prefix}_{function}"
 
     @property
     def choice(self) -> Choice:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mnetdsl.backends.c import CPackage, generate
+from mnetdsl.backends.c import CPackage, Options, generate
 from mnetdsl.backends.c.observation import empty_result, showing_layers, shown_inputs, wanted_operations
 from mnetdsl.backends.c.render import host_files
 from mnetdsl.backends.c.toolchain import compile_objects, find_compiler, library_suffix, link_library
@@ -78,10 +78,10 @@ class HostRunner:
     `package` is what was generated, its plan included, and `library` what it was built into.
     """
 
-    def __init__(self, module: Module) -> None:
+    def __init__(self, module: Module, options: Options | None = None, flags: Sequence[str] = FLAGS) -> None:
         self._module = module
-        self.package = generate(module)
-        self.library = HostLibrary(self.package)
+        self.package = generate(module, options=options)
+        self.library = HostLibrary(self.package, flags)
 
     def run(self, inputs: Mapping[str, Array], observe: Collection[str] = ()) -> dict[str, Array]:
         """As `Runner.run`; layers are copied the moment they are computed, before others reuse their memory.

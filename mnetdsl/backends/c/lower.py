@@ -14,8 +14,9 @@ from mnetdsl.backends.c.identifiers import Names, comment_text, identifier
 from mnetdsl.backends.c.literals import float_literal
 from mnetdsl.backends.c.ops import RULES
 from mnetdsl.backends.c.ops.constant import choose_copy, emit_copy
-from mnetdsl.backends.c.program import ArenaLine, Call, CPort, Layer, Program
+from mnetdsl.backends.c.program import ArenaLine, CPort, Layer, Program
 from mnetdsl.backends.c.quantized import QUANTIZED_RULES
+from mnetdsl.backends.c.quantized.dsp import dsp_rule
 from mnetdsl.backends.c.selftest import SelfTest, selftest_vectors
 from mnetdsl.diagnostics import MnetError, error
 from mnetdsl.ir.core import Module, Op, Port, Value
@@ -23,6 +24,7 @@ from mnetdsl.ir.types import TensorType
 from mnetdsl.ir.verifier import CONVERSIONS
 from mnetdsl.plan import Place, Plan, Space, Task, make_plan
 from mnetdsl.plan.storage import copied_outputs
+from mnetdsl.targets import Core
 from mnetdsl.version import __version__
 
 API_VERSION = 1
@@ -45,11 +47,13 @@ class Options:
     """How C is generated.
 
     `alignment` in bytes of every buffer and of the arena: 4 is what float32 needs, 8 suits wider loads.
-    `selftest` embeds inputs and expected outputs in a file of its own.
+    `selftest` embeds inputs and expected outputs in a file of its own. `core` is what the code is made for, whose
+    kernels have a portable twin each; None: any machine with a C compiler.
     """
 
     alignment: int = 4
     selftest: SelfTest | None = None
+    core: Core | None = None
 
     def __post_init__(self) -> None:
         if self.alignment not in (4, 8):
@@ -62,16 +66,17 @@ class _Step:
 
     op: Op | None
     port: int | None
+    rule: Rule[Any] | None
     choice: Choice
     task: Task
 
 
-def plan_memory(module: Module, alignment: int = 4) -> Plan:
+def plan_memory(module: Module, alignment: int = 4, core: Core | None = None) -> Plan:
     """The arena of a module as the C backend runs it; needs shapes only, no weights.
 
     Raises `MnetError` (MN1110, MN1111) where an operation has no C kernel.
     """
-    return _plan(module, _steps(module), alignment)
+    return _plan(module, _steps(module, core), alignment)
 
 
 def lower(module: Module, name: str, options: Options) -> tuple[Program, Plan, tuple[Op | None, ...]]:
@@ -80,7 +85,7 @@ def lower(module: Module, name: str, options: Options) -> tuple[Program, Plan, t
     Raises `MnetError`: as `plan_memory`, and MN0720 or MN1112 where weights are missing or not finite.
     """
     prefix = identifier(name)
-    steps = _steps(module)
+    steps = _steps(module, options.core)
     plan = _plan(module, steps, options.alignment)
     names = Names(_PARAMETERS)
     inputs = _ports(module.graph.inputs, names)
@@ -107,7 +112,8 @@ def lower(module: Module, name: str, options: Options) -> tuple[Program, Plan, t
         shapes=tuple(emitter.shapes),
         weights=tuple(emitter.weights),
         functions=functions,
-        sources=_sources(steps),
+        sources=_sources(emitter.sources),
+        kernels=tuple(emitter.kernels[name] for name in sorted(emitter.kernels)),
         activations=tuple(used),
         libm=_libm(used, functions),
         needs_math=any("HUGE_VALF" in text for layer in layers for call in layer.calls for text in call.arguments),
@@ -123,25 +129,32 @@ def lower(module: Module, name: str, options: Options) -> tuple[Program, Plan, t
     return replace(program, program_hash=_program_hash(program)), plan, tuple(step.op for step in steps)
 
 
-def _steps(module: Module) -> list[_Step]:
+def _steps(module: Module, core: Core | None) -> list[_Step]:
     steps = []
     for op in module.graph.operations:
-        rule = rule_of(op)
+        rule = rule_of(op, core)
         if rule is not None:
             choice = rule.choose(op)
-            steps.append(_Step(op, None, choice, Task(layer_label(op), choice.reads, op.result, choice.modes)))
+            steps.append(_Step(op, None, rule, choice, Task(layer_label(op), choice.reads, op.result, choice.modes)))
     for index in copied_outputs(module.graph):
         port = module.graph.outputs[index]
         choice = choose_copy(port.value)
-        steps.append(_Step(None, index, choice, Task(port.name, choice.reads, Value(port.value.type), choice.modes)))
+        task = Task(port.name, choice.reads, Value(port.value.type), choice.modes)
+        steps.append(_Step(None, index, None, choice, task))
     return steps
 
 
-def rule_of(op: Op) -> Rule[Any] | None:
-    """How `op` becomes C; None for what needs no code. Raises MN1111 where it has no kernel for its elements."""
+def rule_of(op: Op, core: Core | None = None) -> Rule[Any] | None:
+    """How `op` becomes C on `core`; None for what needs no code.
+
+    Raises MN1111 where it has no kernel for its elements.
+    """
     if op.opcode in CODELESS:
         return None
     quantized = op.type.quantization is not None or op.opcode in CONVERSIONS
+    special = dsp_rule(op) if quantized and core is not None and core.dsp else None
+    if special is not None:
+        return special
     rule = (QUANTIZED_RULES if quantized else RULES).get(op.opcode)
     if rule is None:
         raise MnetError(
@@ -213,7 +226,8 @@ def _layer(index: int, step: _Step, emitter: Emitter, outputs: Sequence[CPort]) 
         place = ""
     else:
         target = emitter.address(step.op.result)
-        name, calls = layer_label(step.op), _emit(step.op, emitter)
+        assert step.rule is not None, "an operation has a rule"
+        name, calls = layer_label(step.op), step.rule.emit(step.op, emitter)
         location = step.op.location
         place = f"{PurePath(location.file).name}:{location.line}" if location.file else ""
     return Layer(
@@ -225,12 +239,6 @@ def _layer(index: int, step: _Step, emitter: Emitter, outputs: Sequence[CPort]) 
         output=target,
         output_bytes=step.task.writes.type.byte_size,
     )
-
-
-def _emit(op: Op, emitter: Emitter) -> Sequence[Call]:
-    rule = rule_of(op)
-    assert rule is not None, "a step has a rule"
-    return rule.emit(op, emitter)
 
 
 def _comment(index: int, name: str, place: str, step: _Step, plan: Plan) -> list[str]:
@@ -261,10 +269,10 @@ def _where(value: Value, plan: Plan) -> str:
     return f"arena+0x{plan.buffers[place.index].offset:04x} ({value.type.byte_size} B)"
 
 
-def _sources(steps: Sequence[_Step]) -> tuple[str, ...]:
+def _sources(chosen: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """Kernel templates, each behind those it builds on; rules list theirs in such an order."""
-    order = ("sweep", "activation", "panel", "window")
-    wanted = list(dict.fromkeys(source for step in steps for source in step.choice.sources))
+    order = ("sweep", "activation", "panel", "window", "quantized")
+    wanted = list(dict.fromkeys(source for sources in chosen for source in sources))
     return (*(name for name in order if name in wanted), *(name for name in sorted(wanted) if name not in order))
 
 
@@ -285,5 +293,6 @@ def _program_hash(program: Program) -> str:
     """Of everything decided but weight values and self-test vectors."""
     parts: list[object] = [program.version, program.api_version, program.arena_bytes, program.arena_alignment]
     parts += [program.inputs, program.outputs, program.layers, program.shapes, program.sources, program.activations]
+    parts += program.kernels
     parts += [sorted(program.functions), [(table.type, table.name, table.comment) for table in program.weights]]
     return hashlib.sha256(repr(parts).encode()).hexdigest()

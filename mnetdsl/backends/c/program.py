@@ -17,6 +17,15 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Kernel:
+    """A kernel made for certain sizes: the template's name, the function's without the prefix, and what it asks for."""
+
+    source: str
+    function: str
+    values: tuple[tuple[str, int | str], ...]
+
+
+@dataclass(frozen=True)
 class Layer:
     """One step of the program. `output` is C text of a pointer to the `output_bytes` it wrote."""
 
@@ -116,6 +125,8 @@ class Program:
     """Kernels and helpers that are called: templates leave out the others."""
     sources: tuple[str, ...]
     """Kernel templates, each behind those it needs."""
+    kernels: tuple[Kernel, ...]
+    """Kernels made for certain sizes, which stand behind those of `sources`."""
     activations: tuple[str, ...]
     libm: tuple[str, ...]
     """Functions of math.h that are called; empty for most networks."""

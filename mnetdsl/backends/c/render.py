@@ -23,6 +23,10 @@ def render(program: Program) -> dict[str, bytes]:
     library += [f"{name}_selftest.c"] if program.selftest else []
     headers = [f"{name}.h", f"{name}_port.h", f"{name}_weights.h"]
     kernels = [printer.text(f"kernels/{source}.c").strip("\n") for source in program.sources]
+    kernels += [
+        printer.text(f"kernels/{kernel.source}.c", function=kernel.function, **dict(kernel.values)).strip("\n")
+        for kernel in program.kernels
+    ]
     texts = {
         f"{name}.h": printer.text("header.h"),
         f"{name}_port.h": printer.text("port.h"),

@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from mnetdsl.backends.c import generate
+from mnetdsl.backends.c import Options, generate
 from mnetdsl.backends.qemu.exchange import KNOWN_WORK, Count, Requests, decode_counts, decode_measure, encode_request
 from mnetdsl.backends.qemu.image import Build, Image
 from mnetdsl.backends.qemu.machines import MACHINES, Machine
@@ -74,7 +74,7 @@ def measure(
     """
     check_inputs(module, inputs)
     machine = MACHINES[core]
-    package = generate(module)
+    package = generate(module, options=Options(core=machine.core))
     image = Image(package, machine)
     first = [[inputs[port.name][0] for port in module.graph.inputs]]
     count = len(package.operations)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from mnetdsl.backends.c import generate
+from mnetdsl.backends.c import Options, generate
 from mnetdsl.backends.c.observation import empty_result, showing_layers, shown_inputs, wanted_operations
 from mnetdsl.backends.qemu.exchange import Requests, encode_request, records
 from mnetdsl.backends.qemu.image import Build, Image
@@ -26,8 +26,9 @@ class QemuRunner:
 
     def __init__(self, module: Module, core: str) -> None:
         self._module = module
-        self._package = generate(module)
-        self._image = Image(self._package, MACHINES[core])
+        machine = MACHINES[core]
+        self._package = generate(module, options=Options(core=machine.core))
+        self._image = Image(self._package, machine)
 
     def run(self, inputs: Mapping[str, Array], observe: Collection[str] = ()) -> dict[str, Array]:
         """As `Runner.run`. Raises `MnetError`: MN0620 and MN0621 where the inputs do not fit, MN1904 where the

@@ -62,10 +62,10 @@ def levels(op: Weighted, emitter: Emitter) -> str:
     """C text of the address of the struct `levels` of a layer with weights."""
     source, result = grid(op.input.type), grid(op.type)
     bounds = clamps.activation_range(result, op.activation)
-    return emitter.shape("levels", source.zero_point, _filter_zero_point(op, emitter), result.zero_point, *bounds)
+    return emitter.shape("levels", source.zero_point, filter_zero_point(op, emitter), result.zero_point, *bounds)
 
 
-def _filter_zero_point(op: Weighted, emitter: Emitter) -> int:
+def filter_zero_point(op: Weighted, emitter: Emitter) -> int:
     if op.filter_zero_point is None:
         return 0
     return int(emitter.constant(op.filter_zero_point)[1].reshape(-1)[0])
@@ -77,7 +77,7 @@ def requantization(op: Weighted, emitter: Emitter) -> tuple[str, str, str]:
     Raises MN0722 where a sum of the layer might not fit its accumulator.
     """
     channels = op.type.shape[-1]
-    _check_sums(op, emitter)
+    check_layer_sums(op, emitter)
     assert op.filter_scale is not None, "a quantized layer has filter scales"
     name, scales = emitter.constant(op.filter_scale)
     dense = isinstance(op, Dense)
@@ -98,10 +98,11 @@ def _bias(op: Weighted, stem: str, channels: int, emitter: Emitter) -> str:
     return emitter.add(f"{stem}.bias", np.zeros(channels, np.int64 if wide else np.int32))
 
 
-def _check_sums(op: Weighted, emitter: Emitter) -> None:
+def check_layer_sums(op: Weighted, emitter: Emitter) -> None:
+    """Raises MN0722 where a sum of the layer might not fit its accumulator."""
     source = grid(op.input.type)
     taps = emitter.constant(op.filter)[1].reshape(-1, op.type.shape[-1])
-    bounds = layer_bounds(taps, _filter_zero_point(op, emitter), source)
+    bounds = layer_bounds(taps, filter_zero_point(op, emitter), source)
     bias = None if op.bias is None else emitter.constant(op.bias)[1]
     check_sums(op, bounds, bias, WIDE_ACCUMULATOR if source.dtype == "int16" else ACCUMULATOR)
 

@@ -1,0 +1,30 @@
+"""Kernels of 8-bit layers for Armv7E-M and Armv8-M with the DSP extension: Cortex-M4, M7, M33 and above.
+
+A rule here plans for a kernel by shapes alone. Once weights are there, `finish` proves channel by channel that the
+kernel's arithmetic gives the reference's bits; where it cannot, the portable kernel takes the layer, in the same place.
+Every kernel is assembly for gcc and clang with a twin in C, for other compilers and for tests on a host.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mnetdsl.backends.c.choice import Rule
+from mnetdsl.backends.c.quantized.dsp import pointwise
+from mnetdsl.ir.core import Op
+
+DSP_RULES: dict[str, tuple[Callable[[Any], bool], Rule[Any]]] = {
+    "conv2d": (pointwise.fits, pointwise.RULE),
+}
+"""By operation: whether shapes and elements suit the kernel, and its rule."""
+
+
+def dsp_rule(op: Op) -> Rule[Any] | None:
+    """The rule of a quantized operation; None where it has no kernel here."""
+    fits, rule = DSP_RULES.get(op.opcode, (_never, None))
+    return rule if fits(op) else None
+
+
+def _never(op: Op) -> bool:
+    return False

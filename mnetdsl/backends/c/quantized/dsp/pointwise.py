@@ -1,0 +1,146 @@
+"""Pointwise convolution, two output channels by three pixels at a time, 17 instructions for 24 products.
+
+Both operands of SMLAD are halves of a register. Of four inputs x0 to x3 in a word, SXTB16 makes (x0, x2), and the word
+with the low seven bits of its even bytes flipped *is* (256 x1 + 127 - x0, 256 x3 + 127 - x2). Weights stand in pairs as
+256 w0 + w1, whose low bytes SXTB16 makes w1 again, so that
+
+    (256 w0 + w1) x0 + w1 (256 x1 + 127 - x0) = 256 (w0 x0 + w1 x1) + 127 w1
+
+takes one SXTB16 for four weights instead of two, and the sum comes out times 256. The constant goes into the bias.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnetdsl.backends.c.choice import Choice, Rule
+from mnetdsl.backends.c.emitter import Emitter
+from mnetdsl.backends.c.ops.conv2d import is_pointwise
+from mnetdsl.backends.c.ops.window import backward, forward
+from mnetdsl.backends.c.program import Call
+from mnetdsl.backends.c.quantized import conv2d
+from mnetdsl.backends.c.quantized.dsp.finish import (
+    Finish,
+    Integers,
+    Layer,
+    as_words,
+    find_finish,
+    layer_numbers,
+    saturates_only,
+)
+from mnetdsl.backends.c.quantized.dsp.steps import SCALE
+from mnetdsl.ir.ops.conv2d import Conv2d
+from mnetdsl.ir.types import ElementType
+from mnetdsl.plan.sweep import Sweep, pixel_sweep
+from mnetdsl.plan.tasks import Clearance, Mode, Scratch
+
+UNIT = 3
+"""Pixels that are read before any of them is written."""
+BLOCK = 4
+"""Input channels in a word."""
+_EXPANDED = 6
+"""Bytes of scratch memory for an input channel of three pixels: two halves each."""
+_UNROLLED = 8
+"""Blocks at most in a turn of the kernel's loop."""
+PREFERRED_SHIFT = 12
+_REACH = 2**15
+_SOURCES = ("sweep", "dsp/job", "dsp/pointwise")
+
+
+def fits(op: Conv2d) -> bool:
+    inputs, outputs = op.input.type.shape[3], op.type.shape[3]
+    sizes = inputs % BLOCK == 0 and outputs % 2 == 0 and inputs < 4096 and UNIT * outputs < 4096
+    return is_pointwise(op) and sizes and saturates_only(op)
+
+
+def choose(op: Conv2d) -> Choice:
+    portable = conv2d.choose(op)
+    pixels, inputs, outputs = op.type.elements // op.type.shape[3], op.input.type.shape[3], op.type.shape[3]
+    # The kernel reads three pixels before it writes them, the portable one works pixel by pixel: safe for both.
+    sweeps = (_unit_sweep(pixels, inputs, outputs), pixel_sweep(pixels, inputs, outputs, 1))
+    ahead = [forward(sweep, op.input.type) for sweep in sweeps]
+    behind = [backward(sweep, op.input.type, op.type) for sweep in sweeps]
+    scratch = Scratch(_EXPANDED * inputs, 1)
+    modes = (
+        Mode("forward", (_both(*ahead),), scratch),
+        Mode("backward", (_both(*behind),), scratch),
+    )
+    return replace(portable, sources=_SOURCES, functions=("dsp_pointwise",), modes=modes)
+
+
+def _unit_sweep(pixels: int, inputs: int, outputs: int) -> Sweep:
+    begin = np.arange(0, pixels, UNIT, dtype=np.int64)
+    end = np.minimum(begin + UNIT, pixels)
+    return Sweep(UNIT * outputs, UNIT * outputs, begin * inputs, end * inputs)
+
+
+def _both(first: Clearance, second: Clearance) -> Clearance:
+    return Clearance(max(first.above, second.above), max(first.below, second.below))
+
+
+def emit(op: Conv2d, emitter: Emitter) -> Sequence[Call]:
+    layer = layer_numbers(op, emitter)
+    finish = find_finish(layer.channels, PREFERRED_SHIFT)
+    words = None if finish is None else pack(layer, finish)
+    if finish is None or words is None:
+        return portable(op, emitter)
+    inputs, outputs = layer.taps.shape
+    pixels = op.type.elements // outputs
+    stream = emitter.add(f"{op.name}.stream", words, "DSP")
+    arguments = (
+        kernel(inputs, finish, emitter),
+        stream,
+        str(words.size),
+        emitter.address(op.input),
+        emitter.address(op.result),
+        emitter.scratch(ElementType.I32),
+        *map(str, (pixels, inputs, outputs)),
+        emitter.direction,
+    )
+    return (Call("dsp_pointwise", arguments),)
+
+
+def portable(op: Conv2d, emitter: Emitter) -> Sequence[Call]:
+    """The layer by the kernel for any machine, planned as this one."""
+    emitter.choose_again(conv2d.choose(op))
+    return conv2d.emit(op, emitter)
+
+
+def kernel(inputs: int, finish: Finish, emitter: Emitter) -> str:
+    """C name of the kernel for so many input channels."""
+    blocks = inputs // BLOCK
+    unrolled = max(count for count in range(1, _UNROLLED + 1) if blocks % count == 0)
+    values = {"inputs": inputs, "unrolled": unrolled, "turns": blocks // unrolled}
+    shift = -1 if finish.shift is None else finish.shift
+    return emitter.kernel("dsp/pointwise_kernel", f"dsp_pointwise_{inputs}_{finish.name}", **values, shift=shift)
+
+
+def pack(layer: Layer, finish: Finish) -> NDArray[np.int32] | None:
+    """The words in the order in which the kernel loads them, for each pair of channels: offsets, a word of each for
+    every four inputs, then what the finish loads. None where two weights do not fit a half."""
+    taps = np.where(layer.constants, 0, layer.taps)
+    pairs = SCALE * taps[0::2] + taps[1::2]
+    if pairs.size and (pairs.max() >= _REACH or pairs.min() < -_REACH):
+        return None
+    blocks = (pairs[0::2] & 0xFFFF) | (pairs[1::2] & 0xFFFF) << 16
+    offsets = _offsets(layer, taps, finish)
+    outputs = taps.shape[1]
+    parts = []
+    for first in range(0, outputs, 2):
+        own = slice(first, first + 2)
+        parts += [offsets[own], blocks[:, own].reshape(-1), finish.words[own].reshape(-1)]
+    return as_words(np.concatenate(parts))
+
+
+def _offsets(layer: Layer, taps: Integers, finish: Finish) -> Integers:
+    """[O]: what the sums of a pair start from."""
+    bias = np.where(layer.constants, 0, layer.bias)
+    offsets: Integers = SCALE * (bias - layer.in_zero * taps.sum(axis=0)) - 127 * taps[1::2].sum(axis=0)
+    return offsets + finish.offsets
+
+
+RULE: Rule[Conv2d] = Rule(choose, emit)
