@@ -202,6 +202,9 @@ CODES: dict[str, str] = {
     "MN1703": "scales that contradict each other",
     "MN1704": "an operator that is not supported",
     "MN1705": "a kind of model that is not imported",
+    "MN1706": "the package for ONNX is not installed",
+    "MN1707": "no ONNX model that can be read",
+    "MN1708": "weights that lie outside the file",
     # MN18xx: quantization
     "MN1801": "malformed table of quantized tensors",
     "MN1802": "a row for a tensor that is not there",

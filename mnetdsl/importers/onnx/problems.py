@@ -1,0 +1,38 @@
+"""Why an ONNX file is not imported. Codes that say the same of every format are those of TensorFlow Lite."""
+
+from __future__ import annotations
+
+from mnetdsl.diagnostics import Diagnostic, MnetError, error
+
+
+def damaged(path: str, why: str) -> MnetError:
+    """The file contradicts itself or ends too early."""
+    return MnetError(
+        error(
+            "MN1707",
+            f"the file is no ONNX model that can be read: {why}",
+            location=path,
+            help="export or download it again; `python -m onnx.checker` tells what is wrong with its structure",
+        )
+    )
+
+
+def elsewhere(path: str, tensor: str) -> MnetError:
+    """Weights in other files, which could be any file of the user's."""
+    return MnetError(
+        error(
+            "MN1708",
+            f"the values of `{tensor}` lie outside the file",
+            location=path,
+            help='put all into one file: onnx.save(onnx.load("m.onnx"), "whole.onnx")',
+        )
+    )
+
+
+def missing_package(path: str) -> Diagnostic:
+    return error(
+        "MN1706",
+        "ONNX files need the package onnx",
+        location=path,
+        help="install mnetdsl with its extra: pip install 'mnetdsl[onnx]'",
+    )
