@@ -17,6 +17,7 @@ from mnetdsl.backends.c.ops.constant import choose_copy, emit_copy
 from mnetdsl.backends.c.program import ArenaLine, CPort, Layer, Program
 from mnetdsl.backends.c.quantized import QUANTIZED_RULES
 from mnetdsl.backends.c.quantized.dsp import dsp_rule
+from mnetdsl.backends.c.quantized.helium import helium_rule
 from mnetdsl.backends.c.selftest import SelfTest, selftest_vectors
 from mnetdsl.diagnostics import MnetError, error
 from mnetdsl.ir.core import Module, Op, Port, Value
@@ -24,7 +25,7 @@ from mnetdsl.ir.types import TensorType
 from mnetdsl.ir.verifier import CONVERSIONS
 from mnetdsl.plan import Place, Plan, Space, Task, make_plan
 from mnetdsl.plan.storage import copied_outputs
-from mnetdsl.targets import Core
+from mnetdsl.targets import Core, Helium
 from mnetdsl.version import __version__
 
 API_VERSION = 1
@@ -152,7 +153,7 @@ def rule_of(op: Op, core: Core | None = None) -> Rule[Any] | None:
     if op.opcode in CODELESS:
         return None
     quantized = op.type.quantization is not None or op.opcode in CONVERSIONS
-    special = dsp_rule(op) if quantized and core is not None and core.dsp else None
+    special = core_rule(op, core) if quantized and core is not None else None
     if special is not None:
         return special
     rule = (QUANTIZED_RULES if quantized else RULES).get(op.opcode)
@@ -166,6 +167,12 @@ def rule_of(op: Op, core: Core | None = None) -> Rule[Any] | None:
             )
         )
     return rule
+
+
+def core_rule(op: Op, core: Core) -> Rule[Any] | None:
+    """The kernel of a quantized operation for instructions that not every machine has, the widest first."""
+    rule = helium_rule(op) if core.helium is not Helium.NONE else None
+    return rule or (dsp_rule(op) if core.dsp else None)
 
 
 def _plan(module: Module, steps: Sequence[_Step], alignment: int) -> Plan:

@@ -57,15 +57,24 @@ class Layers:
         return made.result
 
     def weighted(
-        self, opcode: str, x: Value, filter: tuple[int, ...], activation: str = "none", **attributes: Any
+        self,
+        opcode: str,
+        x: Value,
+        filter: tuple[int, ...],
+        activation: str = "none",
+        gain: float = 1.0,
+        **attributes: Any,
     ) -> Value:
-        """A layer with a filter of the given shape; with an activation, its result has the zero point -128."""
+        """A layer with a filter of the given shape; with an activation, its result has the zero point -128.
+
+        A gain of some hundreds makes factors that shift sums to the left.
+        """
         self.count += 1
         name = f"{opcode}{self.count}"
         outputs = x.type.shape[-1] * filter[3] if opcode == "depthwise_conv2d" else filter[-1]
         taps = int(np.prod(filter)) // outputs
         weights = self.random.integers(-127, 128, filter).astype(np.int8)
-        typical = 40 / (np.sqrt(taps) * 5000)
+        typical = 40 / (np.sqrt(taps) * 5000) * gain
         factors = typical * 2.0 ** self.random.uniform(-2, 2, outputs)
         odd = self.random.random(outputs) < 0.1
         factors[odd] *= 2.0 ** self.random.integers(-8, 1, int(odd.sum()))

@@ -1,0 +1,30 @@
+"""Kernels of 8-bit layers for Helium (Armv8.1-M MVE): Cortex-M55 and M85.
+
+A vector of 16 numbers times one of weights adds up to a sum in one instruction (VMLADAVA), and four sums of a channel
+become stored numbers together, with VQRDMULH for the reference's first rounding and VRSHL for its second: exact for
+every input, so nothing has to be proven. Every kernel is assembly for gcc and clang with a twin in C that reads the
+same stream, for other compilers and for tests on a host. Layers without a kernel here take those of `dsp`, or portable
+C.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mnetdsl.backends.c.choice import Rule
+from mnetdsl.backends.c.quantized.helium import conv2d, depthwise_conv2d, lookup
+from mnetdsl.ir.core import Op
+
+HELIUM_RULES: dict[str, tuple[Callable[[Any], bool], Rule[Any]]] = {
+    "conv2d": (conv2d.fits, conv2d.RULE),
+    "depthwise_conv2d": (depthwise_conv2d.fits, depthwise_conv2d.RULE),
+    "lookup": (lookup.fits, lookup.RULE),
+}
+"""By operation: whether shapes and elements suit the kernel, and its rule."""
+
+
+def helium_rule(op: Op) -> Rule[Any] | None:
+    """The rule of a quantized operation; None where it has no kernel here."""
+    found = HELIUM_RULES.get(op.opcode)
+    return found[1] if found is not None and found[0](op) else None

@@ -1,0 +1,105 @@
+"""Depthwise 3x3 on Helium: patches of 4x4 pixels of a channel in one vector, gathered from quads in scratch memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnetdsl.backends.c.choice import Choice, Rule
+from mnetdsl.backends.c.emitter import Emitter
+from mnetdsl.backends.c.program import Call
+from mnetdsl.backends.c.quantized import depthwise_conv2d
+from mnetdsl.backends.c.quantized.helium.finish import Finish, as_words, finish_of, stored_in_bytes, taps_of
+from mnetdsl.interpreter.quantized.grids import grid
+from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
+from mnetdsl.ir.types import ElementType
+from mnetdsl.plan.tasks import Clearance, Mode, Scratch
+
+QUAD = 64
+"""Bytes of a quad of 16 channels."""
+_TAPS = 9
+_RECORD_TAPS = 12
+_COLUMNS = {1: 4, 2: 8}
+"""Stride -> columns of outputs that a step of the kernel makes."""
+_REACH = 2**16
+"""Bytes from the first to any other output of a step stay below this."""
+
+
+def fits(op: DepthwiseConv2d) -> bool:
+    kernel, (stride, other) = op.filter.type.shape, op.strides
+    return (
+        stored_in_bytes(op)
+        and kernel[:2] == (3, 3)
+        and kernel[3] == 1
+        and stride == other
+        and stride in _COLUMNS
+        and op.dilations == (1, 1)
+        and op.input.type.shape[3] % 4 == 0
+        and op.padding[0] >= 0
+        and (op.type.shape[2] + _COLUMNS[stride]) * op.type.shape[3] < _REACH
+    )
+
+
+def choose(op: DepthwiseConv2d) -> Choice:
+    """Lines are copied to scratch memory before outputs may take their place, 16 channels at a time."""
+    portable = depthwise_conv2d.choose(op)
+    in_place = Clearance(above=op.input.type.byte_size, below=op.type.byte_size, same=True)
+    clearance = in_place if op.type.shape == op.input.type.shape and op.padding == (1, 1, 1, 1) else None
+    mode = Mode("forward", (clearance,), Scratch(2 * QUAD * (_gathers(op) + 1), 1))
+    return replace(portable, sources=("quantized", "helium/common", "helium/quads"), modes=(mode,))
+
+
+def _edge(op: DepthwiseConv2d) -> str:
+    """How outputs end within a step: none, half of a step, any."""
+    stride, (height, columns) = op.strides[0], op.type.shape[1:3]
+    whole, rest = divmod(columns, _COLUMNS[stride])
+    if whole == 0 or (stride == 1 and height % 2):
+        return "any"
+    return "none" if rest == 0 else "half" if rest <= _COLUMNS[stride] // 2 else "any"
+
+
+def _gathers(op: DepthwiseConv2d) -> int:
+    """Patches that the kernel gathers for a row of quads."""
+    stride, columns = op.strides[0], op.type.shape[2]
+    step = _COLUMNS[stride] // (2 if stride == 1 else 1)
+    whole, rest = divmod(columns, _COLUMNS[stride])
+    return step * whole + ((step // 2 if _edge(op) == "half" else step) if rest else 0)
+
+
+def emit(op: DepthwiseConv2d, emitter: Emitter) -> Sequence[Call]:
+    finish = finish_of(op, emitter)
+    stride, edge = op.strides[0], _edge(op)
+    function = f"helium_depthwise_{stride}_{edge}_{finish.kind}"
+    emitter.kernel("helium/depthwise_kernel", function, stride=stride, edge=edge, kind=finish.kind)
+    source = grid(op.input.type)
+    sizes = emitter.shape(
+        "quads",
+        *op.input.type.shape[1:4],
+        *op.type.shape[1:3],
+        op.padding[0],
+        op.padding[2],
+        source.zero_point,
+        finish.zero,
+        finish.low,
+        finish.high,
+    )
+    stream = emitter.add(f"{op.name}.stream", pack(taps_of(op, emitter), finish), "Helium")
+    pointers = (emitter.address(op.input), emitter.address(op.result), emitter.scratch(ElementType.I8))
+    return (Call(function, (sizes, *pointers, stream)),)
+
+
+def pack(taps: NDArray[np.int8], finish: Finish) -> NDArray[np.int32]:
+    """24 bytes a channel: words of the filter and of constants in turn, as one LDM loads them, constants to odd
+    registers, which the kernel's sums leave alone."""
+    channels = taps.shape[1]
+    padded = np.zeros((channels, _RECORD_TAPS), np.int8)
+    padded[:, :_TAPS] = taps.T
+    columns = (finish.bias, finish.multiplier, finish.shifts)
+    constants = np.stack([as_words(column) for column in columns], axis=1)
+    return np.stack([padded.view(np.uint32), constants], axis=2).reshape(channels, -1).view(np.int32).reshape(-1)
+
+
+RULE: Rule[DepthwiseConv2d] = Rule(choose, emit)

@@ -1,0 +1,93 @@
+"""What kernels for Helium load for each output channel: bias, multiplier, and shifts packed in one register."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnetdsl.backends.c.emitter import Emitter
+from mnetdsl.backends.c.quantized.levels import check_layer_sums
+from mnetdsl.interpreter.quantized.grids import grid
+from mnetdsl.interpreter.quantized.layer import Weighted
+from mnetdsl.ir.ops.dense import Dense
+from mnetdsl.ir.types import ElementType
+from mnetdsl.numerics.clamps import activation_range
+from mnetdsl.numerics.requantization import quantize_multipliers
+from mnetdsl.numerics.scales import layer_factors
+
+LEFT_BITS = 8
+HALVES_BITS = 16
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Finish:
+    """bias, multiplier and packed shifts are [O]; the bias holds what the input's zero point adds. `kind` names the
+    kernels that do no more than the layer needs.
+
+    Packed are, a byte each, the shift to the right as a negative number, the shift to the left, and 1 where a half of a
+    negative number goes down: behind any shift to the right.
+    """
+
+    bias: Integers
+    multiplier: Integers
+    shifts: Integers
+    kind: str
+    zero: int
+    low: int
+    high: int
+
+
+def stored_in_bytes(op: Weighted) -> bool:
+    """Whether a layer works on 8-bit signed numbers, and its filter has no zero point."""
+    return {op.input.type.element, op.type.element} == {ElementType.I8} and op.filter_zero_point is None
+
+
+def taps_of(op: Weighted, emitter: Emitter) -> NDArray[np.int8]:
+    """The filter [taps, O]."""
+    return emitter.constant(op.filter)[1].reshape(-1, op.type.shape[-1]).astype(np.int8)
+
+
+def finish_of(op: Weighted, emitter: Emitter) -> Finish:
+    """For kernels that read the zero point where a window leaves the map, as if the map went on.
+
+    Raises MN0722 where a sum might not fit 32 bits.
+    """
+    check_layer_sums(op, emitter)
+    outputs = op.type.shape[-1]
+    source, result = grid(op.input.type), grid(op.type)
+    taps = taps_of(op, emitter).astype(np.int64)
+    bias = np.zeros(outputs, np.int64) if op.bias is None else emitter.constant(op.bias)[1].astype(np.int64)
+    assert op.filter_scale is not None, "a quantized layer has filter scales"
+    scales = emitter.constant(op.filter_scale)[1].reshape(-1).astype(np.float32)
+    factors = layer_factors(source, scales, result, dense=isinstance(op, Dense))
+    multipliers, shifts = quantize_multipliers(np.broadcast_to(factors, (outputs,)))
+    low, high = activation_range(result, op.activation)
+    right, left = np.minimum(shifts, 0) & 255, np.maximum(shifts, 0)
+    packed = right | left << LEFT_BITS | (shifts < 0).astype(np.int64) << HALVES_BITS
+    return Finish(
+        bias - source.zero_point * taps.sum(axis=0),
+        multipliers,
+        packed,
+        _kind(shifts, (low, high), result.zero_point),
+        result.zero_point,
+        low,
+        high,
+    )
+
+
+def _kind(shifts: Integers, bounds: tuple[int, int], zero: int) -> str:
+    """relu: clamped by the type alone, at the zero point, where no negative number is left; linear: clamped by the type
+    alone; clamped: by other bounds; any: with shifts to the left too."""
+    if (shifts > 0).any():
+        return "any"
+    if bounds != (-128, 127):
+        return "clamped"
+    return "relu" if zero == -128 else "linear"
+
+
+def as_words(values: Integers) -> NDArray[np.uint32]:
+    """Numbers modulo 2^32, as registers hold them."""
+    return values.astype(np.uint64).astype(np.uint32)
