@@ -69,6 +69,16 @@ def networks(seed: int) -> Layers:
         filter = (height, width, shape[2], count)
         layers.output(layers.weighted("conv2d", x, filter, activation, gain, strides=strides, padding=padding))
         kind += 1
+    for count in (4, 1001):
+        x = layers.input(1, 1, 20)
+        activation, gain = KINDS[kind % len(KINDS)]
+        layers.output(layers.weighted("conv2d", x, (1, 1, 20, count), activation, gain))
+        kind += 1
+    layers.output(layers.weighted("dense", layers.input(160), (160, 10)))
+    left, right, channels = layers.input(3, 5, 7), layers.input(3, 5, 7), layers.input(1, 1, 7)
+    for opcode, other in (("add", right), ("sub", right), ("mul", right), ("mul", channels)):
+        left = layers.op(opcode, {"left": left, "right": other}, layers.storage(), activation="none")
+        layers.output(left)
     x = layers.input(5, 7, 3)
     entries = layers.constant("entries", layers.random.integers(-128, 128, 256).astype(np.int8))
     layers.output(layers.op("lookup", {"input": x, "table": entries}, layers.storage()))
@@ -88,7 +98,8 @@ def test_the_twins_give_the_interpreters_bits(seed: int) -> None:
     inputs = layers.inputs()
     expected = layers.expected(inputs)
     assert different(HostRunner(layers.module, HELIUM).run(inputs, observe=expected), expected) == []
-    assert functions(layers.module) == {"helium_pointwise", "helium_depthwise", "helium_conv2d", "helium_lookup"}
+    others = {f"helium_{name}" for name in ("add", "sub", "mul", "lookup")}
+    assert functions(layers.module) == {"helium_pointwise", "helium_depthwise", "helium_conv2d", "helium_copy", *others}
 
 
 @pytest.mark.parametrize("seed", range(len(KINDS)))

@@ -13,18 +13,22 @@ from collections.abc import Callable
 from typing import Any
 
 from mnetdsl.backends.c.choice import Rule
-from mnetdsl.backends.c.quantized.helium import conv2d, depthwise_conv2d, lookup
+from mnetdsl.backends.c.quantized.helium import conv2d, dense, depthwise_conv2d, elementwise, lookup
 from mnetdsl.ir.core import Op
 
-HELIUM_RULES: dict[str, tuple[Callable[[Any], bool], Rule[Any]]] = {
-    "conv2d": (conv2d.fits, conv2d.RULE),
-    "depthwise_conv2d": (depthwise_conv2d.fits, depthwise_conv2d.RULE),
-    "lookup": (lookup.fits, lookup.RULE),
+Fits = Callable[[Any], bool]
+HELIUM_RULES: dict[str, tuple[tuple[Fits, Rule[Any]], ...]] = {
+    "conv2d": ((dense.fits, dense.RULE), (conv2d.fits, conv2d.RULE)),
+    "depthwise_conv2d": ((depthwise_conv2d.fits, depthwise_conv2d.RULE),),
+    "dense": ((dense.fits, dense.RULE),),
+    "add": ((elementwise.fits, elementwise.RULE),),
+    "sub": ((elementwise.fits, elementwise.RULE),),
+    "mul": ((elementwise.fits, elementwise.RULE),),
+    "lookup": ((lookup.fits, lookup.RULE),),
 }
-"""By operation: whether shapes and elements suit the kernel, and its rule."""
+"""By operation: whether shapes and elements suit a kernel, and its rule; the first that fits is taken."""
 
 
 def helium_rule(op: Op) -> Rule[Any] | None:
     """The rule of a quantized operation; None where it has no kernel here."""
-    found = HELIUM_RULES.get(op.opcode)
-    return found[1] if found is not None and found[0](op) else None
+    return next((rule for fits, rule in HELIUM_RULES.get(op.opcode, ()) if fits(op)), None)

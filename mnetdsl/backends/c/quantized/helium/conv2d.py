@@ -21,7 +21,6 @@ from mnetdsl.ir.types import ElementType
 from mnetdsl.plan.sweep import Sweep
 from mnetdsl.plan.tasks import Mode, Scratch
 
-_COMMON = ("quantized", "helium/common", "helium/pixels")
 _PATCH_MEMORY = 4096
 """Bytes of scratch memory for patches, where one group of pixels does not need more."""
 
@@ -40,11 +39,13 @@ def choose(op: Conv2d) -> Choice:
     portable = conv2d.choose(op)
     if is_pointwise(op):
         mode = Mode("forward", (forward(_group_sweep(op), op.input.type),))
-        return replace(portable, sources=_COMMON, modes=(mode,))
+        return replace(portable, sources=pointwise.SOURCES, modes=(mode,))
     patch = _patch_bytes(op)
     scratch = Scratch(_patches(op) * patch, 1)
     return replace(
-        portable, sources=("window", *_COMMON, "helium/window_patches"), modes=(Mode("forward", (None,), scratch),)
+        portable,
+        sources=("window", *pointwise.SOURCES, "helium/copy", "helium/window_patches"),
+        modes=(Mode("forward", (None,), scratch),),
     )
 
 

@@ -16,8 +16,10 @@ from mnetdsl.backends.c.quantized.helium.finish import Finish, as_words, finish_
 from mnetdsl.interpreter.quantized.grids import grid
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
 from mnetdsl.ir.types import ElementType
+from mnetdsl.plan.sweep import Sweep
 from mnetdsl.plan.tasks import Clearance, Mode, Scratch
 
+LANES = 16
 QUAD = 64
 """Bytes of a quad of 16 channels."""
 _TAPS = 9
@@ -44,12 +46,40 @@ def fits(op: DepthwiseConv2d) -> bool:
 
 
 def choose(op: DepthwiseConv2d) -> Choice:
-    """Lines are copied to scratch memory before outputs may take their place, 16 channels at a time."""
+    """Lines are copied to scratch memory before outputs may take their place.
+
+    A layer whose output is as large as its input goes over 16 channels at a time and may be made in place. Others go
+    over all channels row by row, and their output may follow the input closely, where that saves more than it costs.
+    """
     portable = depthwise_conv2d.choose(op)
-    in_place = Clearance(above=op.input.type.byte_size, below=op.type.byte_size, same=True)
-    clearance = in_place if op.type.shape == op.input.type.shape and op.padding == (1, 1, 1, 1) else None
-    mode = Mode("forward", (clearance,), Scratch(2 * QUAD * (_gathers(op) + 1), 1))
+    ring = 2 * QUAD * (_gathers(op) + 1)
+    mode = Mode("forward", (_in_place(op),), Scratch(ring, 1))
+    if _row_by_row(op):
+        ahead = Clearance(above=op.input.type.byte_size, below=_sweep(op).forward())
+        mode = Mode("forward", (ahead,), Scratch(ring * -(-op.input.type.shape[3] // LANES), 1))
     return replace(portable, sources=("quantized", "helium/common", "helium/quads"), modes=(mode,))
+
+
+def _in_place(op: DepthwiseConv2d) -> Clearance | None:
+    alike = op.type.shape == op.input.type.shape and op.padding == (1, 1, 1, 1)
+    return Clearance(above=op.input.type.byte_size, below=op.type.byte_size, same=True) if alike else None
+
+
+def _row_by_row(op: DepthwiseConv2d) -> bool:
+    rings = 2 * QUAD * (_gathers(op) + 1) * -(-op.input.type.shape[3] // LANES)
+    return _in_place(op) is None and rings < op.type.byte_size
+
+
+def _sweep(op: DepthwiseConv2d) -> Sweep:
+    """Row by row of quads; one that is read for the first time is copied before outputs are written."""
+    lines = 2 if op.strides[0] == 1 else 1
+    rows = np.arange(-(-op.type.shape[1] // lines), dtype=np.int64)
+    height, columns, channels = op.input.type.shape[1:]
+    begin = np.where(rows > 0, 2 * rows + 2, 0) - op.padding[0]
+    end = 2 * rows + 4 - op.padding[0]
+    unit = lines * op.type.shape[2] * op.type.shape[3]
+    line = columns * channels
+    return Sweep(unit, unit, np.clip(begin, 0, height) * line, np.clip(end, 0, height) * line)
 
 
 def _edge(op: DepthwiseConv2d) -> str:
@@ -85,6 +115,7 @@ def emit(op: DepthwiseConv2d, emitter: Emitter) -> Sequence[Call]:
         finish.zero,
         finish.low,
         finish.high,
+        op.type.shape[3] if _row_by_row(op) else LANES,
     )
     stream = emitter.add(f"{op.name}.stream", pack(taps_of(op, emitter), finish), "Helium")
     pointers = (emitter.address(op.input), emitter.address(op.result), emitter.scratch(ElementType.I8))

@@ -18,6 +18,7 @@ BLOCK = 16
 """Input channels in a vector."""
 FOUR = 4
 """Output channels in a word; pixels in a group."""
+SOURCES = ("quantized", "helium/common", "helium/pixels")
 _UNROLLED = 8
 """Blocks of input channels up to which a kernel has no loop over them."""
 _ROUND = 4
@@ -78,15 +79,25 @@ def shape(groups: Groups, inputs: int, outputs: int, finish: Finish, emitter: Em
     )
 
 
+def filled(outputs: int) -> int:
+    """Outputs with those that fill the last word."""
+    return -(-outputs // FOUR) * FOUR
+
+
 def pack(taps: NDArray[np.int8], finish: Finish) -> NDArray[np.int32]:
-    """The stream of a layer: of each four output channels the pairs (0, 2) and (1, 3), whose results alternate."""
+    """The stream of a layer: of each four output channels the pairs (0, 2) and (1, 3), whose results alternate.
+
+    Zeros fill the last four.
+    """
     inputs, outputs = taps.shape
-    blocks = -(-inputs // BLOCK)
-    padded = np.zeros((outputs, blocks * BLOCK), np.int8)
-    padded[:, :inputs] = taps.T
-    order = np.arange(outputs).reshape(-1, 2, 2).swapaxes(1, 2).reshape(-1, 2)
+    blocks, whole = -(-inputs // BLOCK), filled(outputs)
+    padded = np.zeros((whole, blocks * BLOCK), np.int8)
+    padded[:outputs, :inputs] = taps.T
+    order = np.arange(whole).reshape(-1, 2, 2).swapaxes(1, 2).reshape(-1, 2)
     weights = padded[order].reshape(-1, 2, blocks, BLOCK).swapaxes(1, 2).reshape(len(order), -1)
     columns = (finish.bias, finish.multiplier, finish.shifts)
-    constants = np.stack([as_words(column)[order] for column in columns], axis=1).reshape(len(order), -1)
+    constants = np.stack([np.pad(as_words(column), (0, whole - outputs))[order] for column in columns], axis=1).reshape(
+        len(order), -1
+    )
     words = np.ascontiguousarray(weights).view(np.uint32)
     return np.concatenate([words, constants], axis=1).reshape(-1).view(np.int32)
