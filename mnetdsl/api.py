@@ -227,12 +227,14 @@ class Network:
         selftest: int | None = None,
         package: str | None = None,
         remark: Callable[[Remark], None] = lambda remark: None,
+        precision: str = "f32",
     ) -> dict[str, bytes]:
         """Files for `target` by name; written to `folder` (whole or not at all) where one is given.
 
         C is held to `budget` (default: the deployment's, else the target's). `selftest` embeds that many images and
         the interpreter's answers in a file of their own, which a device can check itself with. `remark` is told how
         each layer of an IREE module runs. `package`, such as `cmake`, adds what a build system wants around C.
+        `precision` "bf16" stores maps and weights of an IREE module in bfloat16, and tells `remark` what that costs.
         Raises `MnetError`, with exit code 3 where the budget is exceeded.
         """
         from mnetdsl.backends.packages import check_package
@@ -245,7 +247,7 @@ class Network:
         if makes_c(target) and (problems := self.over_budget(budget or self.budget_on(target))):
             raise MnetError(*problems, exit_code=ExitCode.OVER_BUDGET)
         files = generate(
-            self.optimized(), target, None if selftest is None else self._selftest(selftest), remark, package
+            self.optimized(), target, None if selftest is None else self._selftest(selftest), remark, package, precision
         )
         if folder is not None:
             write_folder(Path(folder), files)

@@ -38,6 +38,33 @@ def check_target(target: str) -> str:
     return name
 
 
+PRECISIONS = {"f32": "float32", "bf16": "bfloat16"}
+"""What float networks are stored and multiplied in; sums are float32 always."""
+
+ACCURACY = "accuracy"
+"""Names the remark that says what a precision costs."""
+
+
+def check_precision(target: str, precision: str) -> None:
+    """Raises `MnetError` MN1107 where `target` does not compute in a key of `PRECISIONS`."""
+    if precision == "f32":
+        return
+    reason: str | None = "generated C computes in float32, or in integers where the network says so"
+    if not makes_c(target):
+        from mnetdsl.backends import iree
+
+        reason = iree.why_no_bfloat(target)
+    if reason is not None:
+        raise MnetError(
+            error(
+                "MN1107",
+                f"`{target}` has no {PRECISIONS[precision]}: {reason}",
+                help="leave out --precision: float32 runs everywhere",
+            ),
+            exit_code=ExitCode.USAGE,
+        )
+
+
 def makes_c(target: str) -> bool:
     """Whether a target's files are C sources, which have an arena and a budget."""
     return target_name(target) == "host-c" or find_device(target) is not None
@@ -49,14 +76,17 @@ def generate(
     selftest: SelfTest | None = None,
     remark: Callable[[Remark], None] = lambda remark: None,
     package: str | None = None,
+    precision: str = "f32",
 ) -> dict[str, bytes]:
     """Files of an optimized module for `target`, by name; C with a file of test vectors where some are given.
 
     `remark` is told how each layer runs, where the backend chooses between ways. `package` is a key of
-    `packages.PACKAGES`: C with what a build system wants around it.
+    `packages.PACKAGES`: C with what a build system wants around it. `precision` is a key of `PRECISIONS`; what any but
+    float32 costs is measured and told to `remark`.
     Raises `MnetError`, also where weights are not loaded.
     """
     name = check_target(target)
+    check_precision(name, precision)
     if makes_c(name):
         from mnetdsl.backends import c
 
@@ -80,7 +110,12 @@ def generate(
         )
     from mnetdsl.backends import iree
 
-    compiled = iree.generate(module, module.name, name)
+    compiled = iree.generate(module, module.name, name, precision=precision)
     for road in compiled.roads:
         remark(road.remark())
+    if precision != "f32":
+        from mnetdsl.backends.iree.accuracy import measure
+        from mnetdsl.passes.context import Remark
+
+        remark(Remark(ACCURACY, True, f"{PRECISIONS[precision]}: {measure(module, compiled)}"))
     return compiled.files

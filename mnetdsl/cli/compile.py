@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 Examples:
   mnet compile net.mnet --weights net.safetensors --target host-c -o build/net
   mnet compile mobilenet_v2 --weights random:1 --target iree-cpu -o build/v2
+  mnet compile mobilenet_v2 --weights random:1 --target iree-cpu --precision bf16 -o build/v2-bf16
   mnet compile net.mnet --target cortex-m4 --ram 64K --flash 512K -o build/net
   mnet compile net.mnet --target stm32f407 --selftest 1 -o build/net
   mnet compile net.mnet --target cortex-m4 --package cmake -o build/firmware
@@ -44,6 +45,13 @@ Examples:
     help="Embed N images and their answers in a file of its own, with which the C code checks itself.",
 )
 @click.option("--package", metavar="NAME", help="Pack C for a build system: cmake, with an example that QEMU runs.")
+@click.option(
+    "--precision",
+    type=click.Choice(["f32", "bf16"]),
+    default="f32",
+    show_default=True,
+    help="What an IREE module stores maps and weights in: bf16 on processors with AMX or AVX512-BF16.",
+)
 @click.option("--remarks", is_flag=True, help="Say how each layer of an IREE module runs and why, on stderr.")
 @click.option("-o", "--output", "folder", metavar="DIR", required=True, help="Folder for the files, made if missing.")
 @json_option
@@ -57,6 +65,7 @@ def command(
     flash: int | None,
     selftest: int | None,
     package: str | None,
+    precision: str,
     remarks: bool,
     folder: str,
     layout: str,
@@ -67,13 +76,14 @@ def command(
     files in DIR are left alone. The same input gives the same bytes.
     """
     from mnetdsl.backends.packages import check_package
-    from mnetdsl.backends.targets import check_target
+    from mnetdsl.backends.targets import ACCURACY, check_precision, check_target
     from mnetdsl.cli.console import print_json, print_table, talk, working
     from mnetdsl.files import format_size
 
     target = check_target(target)
     if package is not None:
         check_package(package)
+    check_precision(target, precision)
     network = load_with_weights(file, parameters, model, weights)
     with working(f"compiling {network.name} for {target}"):
         said: list[Remark] = []
@@ -84,13 +94,16 @@ def command(
             selftest=selftest,
             package=package,
             remark=said.append,
+            precision=precision,
         )
     for remark in said if remarks else ():
         talk(str(remark))
+    accuracy = [remark.message for remark in said if remark.pass_name == ACCURACY]
     arena = _arena(files)
     if layout == "json":
         sizes = [{"name": name, "bytes": len(data)} for name, data in sorted(files.items())]
-        print_json({"name": network.name, "target": target, "folder": folder, "files": sizes, "arena": arena})
+        described = {"name": network.name, "target": target, "folder": folder, "files": sizes, "arena": arena}
+        print_json(described | {"precision": precision, "accuracy": accuracy[0] if accuracy else None})
         return
     print(f"{network.name} for {target} in {folder}")
     print_table(
@@ -98,6 +111,8 @@ def command(
         [(name, f"{len(data):,}", format_size(len(data))) for name, data in sorted(files.items())],
         (False, True, True),
     )
+    for line in accuracy:
+        print(f"\n{line}")
     if arena is not None:
         print(f"\narena {arena['bytes']:,} bytes, lower bound {arena['lower_bound']:,}")
 

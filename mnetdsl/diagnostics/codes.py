@@ -147,6 +147,7 @@ CODES: dict[str, str] = {
     "MN1104": "more flash than the target has",
     "MN1105": "a self-test for a target without one",
     "MN1106": "no such package",
+    "MN1107": "a target without that precision",
     "MN1110": "weights that are computed",
     "MN1111": "an element type without C kernels",
     "MN1112": "a weight that is not finite",

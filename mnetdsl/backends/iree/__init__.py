@@ -5,11 +5,30 @@ IREE's own packages are imported by the modules that need them, when they are ca
 
 from __future__ import annotations
 
+import sys
+
 from mnetdsl.backends.iree.package import IreePackage, generate, read_package
 from mnetdsl.backends.iree.targets import TARGETS
 from mnetdsl.ir.core import Module
 
-__all__ = ["TARGETS", "IreePackage", "emit", "generate", "read_package"]
+__all__ = ["TARGETS", "IreePackage", "emit", "generate", "read_package", "why_no_bfloat"]
+
+
+def why_no_bfloat(target: str) -> str | None:
+    """Why modules for `target` cannot store maps in bfloat16; None where they can.
+
+    Raises `MnetError` where IREE's compiler is not installed or of another version.
+    """
+    from mnetdsl.backends.iree.versions import COMPILER, require_iree
+
+    require_iree(COMPILER)
+    from mnetdsl.backends.iree.kernels.machine import bfloat_of
+
+    if not TARGETS[target].own_kernels:
+        return "all of its layers run on linalg, in float32"
+    if not sys.platform.startswith("linux"):
+        return "tiles are asked for as Linux wants it"
+    return None if bfloat_of(TARGETS[target]) else "its processor has neither AMX-BF16 nor AVX512-BF16"
 
 
 def emit(module: Module, target: str | None = None) -> str:

@@ -16,9 +16,10 @@ from iree.compiler.dialects import func
 
 from mnetdsl.backends.iree.integers import NARROW, WIDE, Integers
 from mnetdsl.backends.iree.kernels.executables import Executables
-from mnetdsl.backends.iree.kernels.isa import Isa
+from mnetdsl.backends.iree.kernels.isa import Bfloat, Isa
 from mnetdsl.backends.iree.kernels.layers import Workshop
 from mnetdsl.backends.iree.kernels.roads import Road, Roads
+from mnetdsl.backends.iree.kernels.storage import storage_of
 from mnetdsl.backends.iree.ops import EMITTERS
 from mnetdsl.backends.iree.quantized import QUANTIZED_EMITTERS
 from mnetdsl.backends.iree.scope import LayerEmitter, Scope
@@ -41,10 +42,16 @@ class Emitted:
 
 
 def emit(
-    module: Module, observe: Collection[str] = (), isa: Isa | None = None, *, wide_integers: bool = True
+    module: Module,
+    observe: Collection[str] = (),
+    isa: Isa | None = None,
+    *,
+    wide_integers: bool = True,
+    bfloat: Bfloat | None = None,
 ) -> Emitted:
     """The module as MLIR. `observe` names layers whose results are returned as well; `isa` is what own kernels are
-    made for, None for none of them; `wide_integers` says whether the target computes on 64-bit integers.
+    made for, None for none of them; `wide_integers` says whether the target computes on 64-bit integers. `bfloat` lets
+    own kernels store maps in bfloat16 and says how to multiply it.
 
     Raises `MnetError` where weights are missing (MN0720) or do not fit (MN0721), and `KeyError` for a layer that does
     not exist.
@@ -52,7 +59,7 @@ def emit(
     _require_weights(module)
     observed = observed_layers(module, observe)
     with mlir.Context(), _location(Location(module.name)):
-        built, roads = _build(module, observed, isa, WIDE if wide_integers else NARROW)
+        built, roads = _build(module, observed, isa, bfloat, WIDE if wide_integers else NARROW)
         text: str = built.operation.get_asm(enable_debug_info=True)
     return Emitted(text, roads)
 
@@ -66,7 +73,9 @@ def observed_layers(module: Module, observe: Collection[str]) -> list[Op]:
     return layers
 
 
-def _build(module: Module, observed: list[Op], isa: Isa | None, integers: Integers) -> tuple[Any, tuple[Road, ...]]:
+def _build(
+    module: Module, observed: list[Op], isa: Isa | None, bfloat: Bfloat | None, integers: Integers
+) -> tuple[Any, tuple[Road, ...]]:
     built = mlir.Module.create()
     built.operation.attributes["sym_name"] = mlir.StringAttr.get(module.name)
     graph = module.graph
@@ -79,7 +88,10 @@ def _build(module: Module, observed: list[Op], isa: Isa | None, integers: Intege
     block = function.add_entry_block([_port_location(port) for port in graph.inputs])
     shared = {value for op in graph.operations for value in op.operands}.intersection(results)
     scope = Scope(module.resources, integers)
-    roads = None if isa is None else Roads(Workshop(scope, Executables(built.body), isa), graph, results)
+    roads = None
+    if isa is not None:
+        shop = Workshop(scope, Executables(built.body), isa, storage_of(isa, bfloat, graph, results))
+        roads = Roads(shop, graph, results)
     for port, argument in zip(graph.inputs, block.arguments, strict=True):
         scope.bind(port.value, argument)
     with mlir.InsertionPoint(block):

@@ -10,9 +10,18 @@ from dataclasses import dataclass
 from math import prod
 
 from iree.compiler import ir as mlir
-from iree.compiler.dialects import tensor
+from iree.compiler.dialects import arith, tensor
 
-from mnetdsl.backends.iree.tensors import MlirValue, collapsed, expanded, reshaped, scalar, shape_of
+from mnetdsl.backends.iree.tensors import (
+    MlirValue,
+    collapsed,
+    elementwise,
+    expanded,
+    reshaped,
+    scalar,
+    shape_of,
+    whole,
+)
 from mnetdsl.ir.types import Shape
 
 
@@ -22,6 +31,11 @@ class Packed:
 
     value: MlirValue
     pitch: int
+
+    @property
+    def element(self) -> str:
+        """As MLIR writes it: f32 or bf16."""
+        return str(self.value.type.element_type)
 
 
 def pack(value: MlirValue, pitch: int) -> Packed:
@@ -40,8 +54,22 @@ def pack(value: MlirValue, pitch: int) -> Packed:
     return Packed(collapsed(op.result, [(0, 1)]), pitch)
 
 
+def stored_as(packed: Packed, element: str) -> Packed:
+    """The same numbers as f32 or bf16."""
+    if packed.element == element:
+        return packed
+    type = mlir.Type.parse(element)
+    convert = arith.extf if element == "f32" else arith.truncf
+    value = elementwise(
+        shape_of(packed.value), [whole(packed.value)], lambda number: convert(type, number), element=type
+    )
+    return Packed(value, packed.pitch)
+
+
 def unpack(packed: Packed, shape: Shape) -> MlirValue:
-    """The tensor of `shape`, [1, …, C], without what pads the channels."""
+    """The tensor of `shape`, [1, …, C], without what pads the channels; f32 where it is stored as bf16."""
+    if packed.element == "bf16":
+        packed = stored_as(packed, "f32")
     *_, channels = shape
     pixels = prod(shape) // channels
     if packed.pitch == channels:

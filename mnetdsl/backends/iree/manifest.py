@@ -34,7 +34,10 @@ class PortInfo:
 
 @dataclass(frozen=True)
 class Manifest:
-    """How to call function `function` of the module, the compiler and flags that made it, and the module's SHA-256."""
+    """How to call function `function` of the module, the compiler and flags that made it, and the module's SHA-256.
+
+    `precision` is what float maps and weights are stored in: f32 or bf16.
+    """
 
     name: str
     target: str
@@ -44,6 +47,7 @@ class Manifest:
     function: str
     inputs: tuple[PortInfo, ...]
     outputs: tuple[PortInfo, ...]
+    precision: str = "f32"
 
     def signature(self) -> Module:
         """A module without operations whose ports are the function's: what its inputs are checked against."""
@@ -70,6 +74,7 @@ class Manifest:
             function=str(content["function"]),
             inputs=tuple(_port(item) for item in content["inputs"]),
             outputs=tuple(_port(item) for item in content["outputs"]),
+            precision=str(content.get("precision", "f32")),
         )
 
 

@@ -38,21 +38,25 @@ class IreePackage:
         return {f"{name}.vmfb": self.vmfb, f"{name}.json": self.manifest.to_json()}
 
 
-def generate(module: Module, name: str, target: str, observe: Collection[str] = ()) -> IreePackage:
+def generate(
+    module: Module, name: str, target: str, observe: Collection[str] = (), precision: str = "f32"
+) -> IreePackage:
     """Compiles `module` for `target` (a key of `TARGETS`); files and manifest carry `name`.
 
-    `observe` names layers whose results the function returns behind the outputs, under their layer names.
+    `observe` names layers whose results the function returns behind the outputs, under their layer names. `precision`
+    is "bf16" for a target that `kernels.machine.bfloat_of` finds something for, else "f32".
     Raises `MnetError` as `emission.emit` and `compiler.compile_mlir` do, `KeyError` for an unknown target or layer.
     """
     require_iree(COMPILER)
     from mnetdsl.backends.iree.emission import FUNCTION, emit, observed_layers
-    from mnetdsl.backends.iree.kernels.machine import isa_of
+    from mnetdsl.backends.iree.kernels.machine import bfloat_of, isa_of
 
     flags = TARGETS[target]
     graph = module.graph
     layers = observed_layers(module, observe)
     isa = isa_of(flags)
-    emitted = emit(module, observe, isa, wide_integers=flags.wide_integers)
+    bfloat = bfloat_of(flags) if precision == "bf16" else None
+    emitted = emit(module, observe, isa, wide_integers=flags.wide_integers, bfloat=bfloat)
     vmfb = compile_mlir(emitted.text, name, flags)
     results = [PortInfo.of(port) for port in graph.outputs]
     results += [PortInfo(op.name, op.type.shape, op.type.element.value, {}) for op in layers]
@@ -65,6 +69,7 @@ def generate(module: Module, name: str, target: str, observe: Collection[str] = 
         function=FUNCTION,
         inputs=tuple(PortInfo.of(port) for port in graph.inputs),
         outputs=tuple(results),
+        precision=precision,
     )
     return IreePackage(manifest, vmfb, emitted.roads if isa is not None else _without_kernels(module, flags))
 

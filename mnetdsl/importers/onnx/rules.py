@@ -256,7 +256,9 @@ def elementwise(operation: str) -> Rule:
             _of_two(operation, node, context)
         elif right is None:
             if operation in ("sub", "div"):
-                raise NotSupportedError("it takes the network's result from a constant", "export it the other way round")
+                raise NotSupportedError(
+                    "it takes the network's result from a constant", "export it the other way round"
+                )
             assert left is not None
             _with_numbers(operation, node, context, node.inputs[1], left)
         else:
@@ -544,7 +546,9 @@ def select(context: Context, source: str, name: str, begin: dict[int, int], coun
             raise NotSupportedError("it selects from joined dimensions, or from the batch")
         (axis,) = view.dims[place]
         starts[axis], sizes[axis] = begin[place], count[place]
-    value, shape = context.add("slice", (view.value,), {"begin": tuple(starts[1:]), "size": tuple(sizes[1:])}, name=name)
+    value, shape = context.add(
+        "slice", (view.value,), {"begin": tuple(starts[1:]), "size": tuple(sizes[1:])}, name=name
+    )
     dims = tuple(tuple(axis for axis in dim if shape[axis] > 1) for dim in view.dims)
     context.put(name, View(value, shape, dims))
 

@@ -8,7 +8,7 @@ from iree.compiler.dialects import arith
 
 from mnetdsl.backends.iree.kernels.activation import activate
 from mnetdsl.backends.iree.kernels.blocking import share
-from mnetdsl.backends.iree.kernels.executables import Buffer, Grid
+from mnetdsl.backends.iree.kernels.executables import FLOAT, Buffer, Elements, Grid
 from mnetdsl.backends.iree.kernels.language import (
     Memory,
     MlirValue,
@@ -31,6 +31,7 @@ class GlobalPool:
     pixels: int
     channels: int
     lanes: int
+    elements: Elements = FLOAT
 
     @property
     def name(self) -> str:
@@ -42,11 +43,11 @@ class GlobalPool:
 
     @property
     def inputs(self) -> tuple[Buffer, ...]:
-        return (Buffer(self.pixels * self.channels),)
+        return (Buffer(self.pixels * self.channels, self.elements.source),)
 
     @property
     def outputs(self) -> tuple[Buffer, ...]:
-        return (Buffer(self.channels),)
+        return (Buffer(self.channels, self.elements.target),)
 
     def emit(self, group: tuple[Position, Position], *memories: Memory) -> None:
         source, target = memories
@@ -76,7 +77,7 @@ class GlobalPool:
 class Elementwise:
     """activation(left op right), `right` being a map of the same shape or one value a channel.
 
-    left [pixels, C], right [pixels, C] or [C], output [pixels, C]
+    left [pixels, C], right [pixels, C] or [C], output [pixels, C]; `elements.residual` is right's.
     """
 
     operation: str
@@ -85,6 +86,7 @@ class Elementwise:
     lanes: int
     per_channel: bool
     activation: str = "none"
+    elements: Elements = FLOAT
 
     @property
     def name(self) -> str:
@@ -98,11 +100,12 @@ class Elementwise:
     @property
     def inputs(self) -> tuple[Buffer, ...]:
         size = self.pixels * self.channels
-        return (Buffer(size), Buffer(self.channels if self.per_channel else size))
+        left, right = self.elements.source, self.elements.residual
+        return (Buffer(size, left), Buffer(self.channels if self.per_channel else size, right))
 
     @property
     def outputs(self) -> tuple[Buffer, ...]:
-        return (Buffer(self.pixels * self.channels),)
+        return (Buffer(self.pixels * self.channels, self.elements.target),)
 
     def emit(self, group: tuple[Position, Position], *memories: Memory) -> None:
         left, right, target = memories
@@ -125,6 +128,7 @@ class Unary:
     operation: str
     size: int
     lanes: int
+    elements: Elements = FLOAT
 
     @property
     def name(self) -> str:
@@ -136,11 +140,11 @@ class Unary:
 
     @property
     def inputs(self) -> tuple[Buffer, ...]:
-        return (Buffer(self.size),)
+        return (Buffer(self.size, self.elements.source),)
 
     @property
     def outputs(self) -> tuple[Buffer, ...]:
-        return (Buffer(self.size),)
+        return (Buffer(self.size, self.elements.target),)
 
     def emit(self, group: tuple[Position, Position], *memories: Memory) -> None:
         source, target = memories

@@ -12,7 +12,7 @@ from iree.compiler.dialects import arith
 
 from mnetdsl.backends.iree.kernels.activation import activate
 from mnetdsl.backends.iree.kernels.blocking import WORKGROUPS, Block, parts, share
-from mnetdsl.backends.iree.kernels.executables import Buffer, Grid
+from mnetdsl.backends.iree.kernels.executables import FLOAT, Buffer, Elements, Grid
 from mnetdsl.backends.iree.kernels.language import (
     Memory,
     MlirValue,
@@ -36,6 +36,7 @@ class Convolution:
     block: Block
     activation: str = "none"
     residual: bool = False
+    elements: Elements = FLOAT
 
     @property
     def name(self) -> str:
@@ -53,13 +54,15 @@ class Convolution:
     def inputs(self) -> tuple[Buffer, ...]:
         (height, width), (rows, columns) = self.window.size, self.window.kernel
         taps = rows * columns * self.depth
-        sizes = (height * width * self.pitch, taps * self.channels, self.channels)
-        return (*map(Buffer, sizes), *(self.outputs if self.residual else ()))
+        source = Buffer(height * width * self.pitch, self.elements.source)
+        rows, columns = self.window.outputs
+        residual = (Buffer(rows * columns * self.channels, self.elements.residual),) if self.residual else ()
+        return (source, Buffer(taps * self.channels), Buffer(self.channels), *residual)
 
     @property
     def outputs(self) -> tuple[Buffer, ...]:
         rows, columns = self.window.outputs
-        return (Buffer(rows * columns * self.channels),)
+        return (Buffer(rows * columns * self.channels, self.elements.target),)
 
     @property
     def _panels(self) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from mnetdsl.backends.iree.kernels.activation import activate
 from mnetdsl.backends.iree.kernels.blocking import share
-from mnetdsl.backends.iree.kernels.executables import Buffer, Grid
+from mnetdsl.backends.iree.kernels.executables import FLOAT, Buffer, Elements, Grid
 from mnetdsl.backends.iree.kernels.isa import Isa
 from mnetdsl.backends.iree.kernels.language import (
     Memory,
@@ -35,6 +35,7 @@ class Depthwise:
     lanes: int
     strip: int
     activation: str = "none"
+    elements: Elements = FLOAT
 
     @property
     def name(self) -> str:
@@ -52,7 +53,7 @@ class Depthwise:
     def inputs(self) -> tuple[Buffer, ...]:
         (height, width), (rows, columns) = self.window.size, self.window.kernel
         return (
-            Buffer(height * width * self.channels),
+            Buffer(height * width * self.channels, self.elements.source),
             Buffer(rows * columns * self.channels),
             Buffer(self.channels),
         )
@@ -60,7 +61,7 @@ class Depthwise:
     @property
     def outputs(self) -> tuple[Buffer, ...]:
         rows, columns = self.window.outputs
-        return (Buffer(rows * columns * self.channels),)
+        return (Buffer(rows * columns * self.channels, self.elements.target),)
 
     def emit(self, group: tuple[Position, Position], *memories: Memory) -> None:
         source, weights, bias, target = memories

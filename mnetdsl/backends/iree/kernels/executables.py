@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from iree.compiler import ir as mlir
 from iree.compiler.dialects import arith, flow, func, stream
 
+from mnetdsl.backends.iree.kernels.bfloat import BITS, NAME
 from mnetdsl.backends.iree.kernels.language import Memory, MlirValue, Position, workgroup
 
 Grid = tuple[int, int]
@@ -17,7 +18,10 @@ Grid = tuple[int, int]
 
 @dataclass(frozen=True)
 class Buffer:
-    """A flat argument or result of a kernel: `size` values of `element`, as MLIR writes it."""
+    """A flat argument or result of a kernel: `size` values of `element`, as MLIR writes it.
+
+    bfloat16 is bits inside the kernel, which reads and writes it as float32 (`Memory.bfloat`).
+    """
 
     size: int
     element: str = "f32"
@@ -30,7 +34,19 @@ class Buffer:
     @property
     def memory(self) -> Any:
         """As memory, inside it."""
-        return mlir.MemRefType.get([self.size], mlir.Type.parse(self.element))
+        return mlir.MemRefType.get([self.size], mlir.Type.parse(BITS if self.element == NAME else self.element))
+
+
+@dataclass(frozen=True)
+class Elements:
+    """How a kernel's maps are stored; its weights and sums are float32."""
+
+    source: str = "f32"
+    target: str = "f32"
+    residual: str = "f32"
+
+
+FLOAT = Elements()
 
 
 class Kernel(Protocol):
@@ -100,7 +116,7 @@ def _executable(body: Any, symbol: str, kernel: Kernel) -> None:
     with mlir.InsertionPoint(entry), _place(symbol):
         start = arith.constant(index, 0)
         memories = [
-            Memory(stream.binding_subspan(buffer.memory, argument, start, []))
+            Memory(stream.binding_subspan(buffer.memory, argument, start, []), bfloat=buffer.element == NAME)
             for buffer, argument in zip(buffers, entry.arguments, strict=True)
         ]
         kernel.emit((workgroup(0, kernel.grid[0]), workgroup(1, kernel.grid[1])), *memories)

@@ -9,13 +9,18 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mnetdsl.backends.iree.kernels.bfloat import bits_of
 from mnetdsl.backends.iree.kernels.blocking import FEW_ROWS, WIDEST, choose_block
 from mnetdsl.backends.iree.kernels.chain import Layer, Stage
 from mnetdsl.backends.iree.kernels.convolution import Convolution
 from mnetdsl.backends.iree.kernels.depthwise import Depthwise, choose_strip
+from mnetdsl.backends.iree.kernels.executables import FLOAT, Elements
 from mnetdsl.backends.iree.kernels.isa import Isa
 from mnetdsl.backends.iree.kernels.packing import pad_last, padded_size, panels
+from mnetdsl.backends.iree.kernels.pairs import LANES, PairPointwise, paired
 from mnetdsl.backends.iree.kernels.pointwise import Pointwise
+from mnetdsl.backends.iree.kernels.storage import Storage
+from mnetdsl.backends.iree.kernels.tiles import ROWS, TilePointwise, tiles
 from mnetdsl.backends.iree.kernels.window import Window
 from mnetdsl.ir.core import Op, Value
 from mnetdsl.ir.ops.conv2d import Conv2d
@@ -23,6 +28,7 @@ from mnetdsl.ir.ops.dense import Dense
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
 
 Array = NDArray[np.float32]
+Weights = NDArray[np.float32] | NDArray[np.int16]
 Constants = Callable[[Value | None], Array | None]
 """The array of a constant operand, None for any other."""
 
@@ -46,30 +52,48 @@ class Filter:
     bias: Array
     activation: str
 
-    def kernel(self, isa: Isa, pitch: int) -> Layer:
+    def kernel(
+        self, isa: Isa, pitch: int, storage: Storage, elements: Elements
+    ) -> Layer | TilePointwise | PairPointwise:
         """The kernel of the whole layer, for an input of this pitch."""
+        if self.kind == "pointwise" and storage.bfloat is not None:
+            return self._bfloat(isa, pitch, storage, elements)
         rows, columns = self.window.outputs
         # A pass over few rows is too short to bring the weights of a wide panel meanwhile.
         widest = 2 if 1 < rows * columns <= FEW_ROWS else WIDEST
-        return self._layer(isa, pitch, rows * columns, widest)
+        return self._layer(isa, pitch, rows * columns, widest, storage.multiple, elements)
 
     def stage(self, isa: Isa, pitch: int) -> Stage:
         """The layer as one of a chain, for an input of this pitch: its weights are near, since each row reads them."""
-        return Stage(self._layer(isa, pitch, self.window.outputs[1], WIDEST), self.window)
+        return Stage(self._layer(isa, pitch, self.window.outputs[1], WIDEST, isa.lanes, FLOAT), self.window)
 
-    def packed(self, layer: Layer) -> tuple[Array, Array]:
+    def packed(self, layer: Layer | TilePointwise | PairPointwise) -> tuple[Weights, Array]:
         """Weights and bias as `layer`, from `kernel` or `stage`, reads them; flat."""
         bias = pad_last(self.bias, layer.channels)
         if isinstance(layer, Depthwise):
             return pad_last(self.weights, layer.channels).reshape(-1), bias
         matrix = pad_last(self.weights, layer.channels).reshape(-1, layer.channels)
+        if isinstance(layer, TilePointwise | PairPointwise):
+            bits = bits_of(np.pad(matrix, [(0, layer.depth - len(matrix)), (0, 0)]))
+            return tiles(bits) if isinstance(layer, TilePointwise) else paired(bits, layer.block.vectors * LANES), bias
         return panels(matrix, layer.block.vectors * layer.lanes), bias
 
-    def _layer(self, isa: Isa, pitch: int, pixels: int, widest: int) -> Layer:
+    def _bfloat(self, isa: Isa, pitch: int, storage: Storage, elements: Elements) -> TilePointwise | PairPointwise:
+        """Tiles where there are rows to fill one."""
+        rows, columns = self.window.outputs
+        channels = padded_size(self.weights.shape[-1], storage.multiple)
+        added = self.residual is not None
+        if storage.bfloat is not None and storage.bfloat.tiles and rows * columns >= ROWS:
+            return TilePointwise(rows * columns, pitch, channels, self.activation, added, elements.target)
+        block = choose_block(isa, rows * columns, channels // LANES, WIDEST)
+        return PairPointwise(rows * columns, pitch, channels, block, self.activation, added, elements.target)
+
+    def _layer(self, isa: Isa, pitch: int, pixels: int, widest: int, multiple: int, elements: Elements) -> Layer:
         lanes = isa.lanes
-        channels = padded_size(self.weights.shape[-1], lanes)
+        channels = padded_size(self.weights.shape[-1], multiple)
         if self.kind == "depthwise":
-            return Depthwise(self.window, channels, lanes, choose_strip(isa, self.window), self.activation)
+            strip = choose_strip(isa, self.window)
+            return Depthwise(self.window, channels, lanes, strip, self.activation, elements)
         added = self.residual is not None
         depth = self.weights.shape[2]
         if self.kind == "pointwise":
@@ -77,7 +101,7 @@ class Filter:
             return Pointwise(pixels, depth, channels, pitch, lanes, block, self.activation, added)
         # Long strips: each of them has edges where columns are missing.
         block = choose_block(isa, self.window.outputs[1], channels // lanes, widest=2)
-        return Convolution(self.window, depth, channels, pitch, lanes, block, self.activation, added)
+        return Convolution(self.window, depth, channels, pitch, lanes, block, self.activation, added, elements)
 
 
 def describe(op: Op, constants: Constants) -> Filter | Unsuitable:

@@ -53,6 +53,28 @@ ISAS: tuple[Isa, ...] = (
 """Best first: the first whose features are all there serves a target. One without any gets linalg only."""
 
 
+@dataclass(frozen=True)
+class Bfloat:
+    """What multiplies bfloat16, beside AVX-512: `tiles` of AMX, or products of pairs alone."""
+
+    name: str
+    requires: frozenset[str]
+    tiles: bool
+
+
+PAIRS = frozenset({"avx512bf16", "avx512f", "avx512vl", "avx512dq", "avx512bw"})
+BFLOATS: tuple[Bfloat, ...] = (
+    Bfloat("amx-bf16", PAIRS | {"amx-tile", "amx-bf16"}, tiles=True),
+    Bfloat("avx512-bf16", PAIRS, tiles=False),
+)
+"""Best first, as `ISAS`."""
+
+
+def choose_bfloat(features: frozenset[str]) -> Bfloat | None:
+    """The row of `BFLOATS` for a target with these features."""
+    return next((row for row in BFLOATS if row.requires <= features), None)
+
+
 def choose_isa(features: frozenset[str]) -> Isa | None:
     """The row of `ISAS` for a target with these features, None where no kernel fits it."""
     return next((isa for isa in ISAS if isa.requires <= features), None)

@@ -16,6 +16,8 @@ import numpy as np
 from iree.compiler import ir as mlir
 from iree.compiler.dialects import arith, math, memref, scf, vector
 
+from mnetdsl.backends.iree.kernels.bfloat import narrowed, widened
+
 MlirValue = Any
 
 
@@ -130,10 +132,14 @@ def workgroup(dimension: int, count: int) -> Position:
 
 @dataclass(frozen=True)
 class Memory:
-    """A flat buffer of one element type, seen from element `start` on; `at` counts elements from there."""
+    """A flat buffer of one element type, seen from element `start` on; `at` counts elements from there.
+
+    Where `bfloat`, its elements are bits of bfloat16, and what is loaded and stored is float32.
+    """
 
     reference: MlirValue
     start: Position = 0
+    bfloat: bool = False
 
     @property
     def element(self) -> Any:
@@ -141,20 +147,27 @@ class Memory:
 
     def from_(self, at: Position) -> Memory:
         """The same buffer from element `at` on."""
-        return Memory(self.reference, self.start + at)
+        return Memory(self.reference, self.start + at, self.bfloat)
+
+    def bits(self) -> Memory:
+        """The same buffer, whose elements are taken as they are."""
+        return Memory(self.reference, self.start)
 
     def scalar(self, at: Position) -> MlirValue:
-        return memref.load(self.reference, self._indices(at))
+        loaded = memref.load(self.reference, self._indices(at))
+        return widened(loaded) if self.bfloat else loaded
 
     def vector(self, at: Position, lanes: int) -> MlirValue:
-        return vector.LoadOp(mlir.VectorType.get([lanes], self.element), self.reference, self._indices(at)).result
+        type = mlir.VectorType.get([lanes], self.element)
+        loaded = vector.LoadOp(type, self.reference, self._indices(at)).result
+        return widened(loaded) if self.bfloat else loaded
 
     def spread(self, at: Position, lanes: int) -> MlirValue:
         """One element in all lanes."""
         return spread(self.scalar(at), lanes)
 
     def store(self, value: MlirValue, at: Position) -> None:
-        vector.StoreOp(value, self.reference, self._indices(at))
+        vector.StoreOp(narrowed(value) if self.bfloat else value, self.reference, self._indices(at))
 
     def prefetch(self, at: Position) -> None:
         """Asks for the cache line of an element that will be read soon; past the end does no harm."""

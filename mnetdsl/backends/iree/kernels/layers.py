@@ -9,11 +9,14 @@ from math import prod
 from mnetdsl.backends.iree.kernels.chain import Chain, Layer, Stage
 from mnetdsl.backends.iree.kernels.channels import Elementwise as ElementwiseKernel
 from mnetdsl.backends.iree.kernels.channels import GlobalPool, Unary
-from mnetdsl.backends.iree.kernels.executables import Executables, Kernel
+from mnetdsl.backends.iree.kernels.executables import Elements, Executables, Kernel
 from mnetdsl.backends.iree.kernels.filters import Filter, Unsuitable, describe
 from mnetdsl.backends.iree.kernels.isa import Isa
 from mnetdsl.backends.iree.kernels.packing import pad_last, padded_size
-from mnetdsl.backends.iree.layout import Packed
+from mnetdsl.backends.iree.kernels.pairs import PairPointwise
+from mnetdsl.backends.iree.kernels.storage import F32, Storage
+from mnetdsl.backends.iree.kernels.tiles import TilePointwise
+from mnetdsl.backends.iree.layout import Packed, stored_as
 from mnetdsl.backends.iree.scope import Scope
 from mnetdsl.backends.iree.tensors import MlirValue
 from mnetdsl.ir.core import Op, Value
@@ -30,14 +33,24 @@ class Workshop:
     scope: Scope
     executables: Executables
     isa: Isa
+    storage: Storage
 
     def width(self, value: Value) -> int:
         """Channels of `value` as kernels store them."""
-        return padded_size(value.type.shape[-1], self.isa.lanes)
+        return padded_size(value.type.shape[-1], self.storage.multiple)
+
+    def map(self, value: Value) -> Packed:
+        """`value` as layers store it for each other."""
+        return stored_as(self.scope.packed(value, self.width(value)), self.storage.element)
 
     def lanewise(self, value: Value) -> MlirValue:
         """`value` flat, its channels padded to whole vectors."""
-        return self.scope.packed(value, self.width(value)).value
+        return self.map(value).value
+
+    def elements(self, op: Op, source: str | None = None, other: str | None = None) -> Elements:
+        """How the maps of `op` are stored, as layers do unless `source` or `other` (residual, second operand) say."""
+        element = self.storage.element
+        return Elements(source or element, self.storage.element_of(op.result), other or element)
 
     def run(self, op: Op, kernel: Kernel, arguments: Sequence[MlirValue]) -> str:
         """Emits the layer and returns its kernel's name."""
@@ -51,11 +64,9 @@ def filter_layer(shop: Workshop, op: Op) -> str | Unsuitable:
     filter = describe(op, shop.scope.array)
     if isinstance(filter, Unsuitable):
         return filter
-    if filter.kind == "depthwise":
-        source = Packed(shop.lanewise(filter.input), shop.width(filter.input))
-    else:
-        source = shop.scope.packed(filter.input)
-    kernel = filter.kernel(shop.isa, source.pitch)
+    anything = filter.kind == "convolution" or (filter.kind == "pointwise" and shop.storage.bfloat is None)
+    source = shop.scope.packed(filter.input) if anything else shop.map(filter.input)
+    kernel = filter.kernel(shop.isa, source.pitch, shop.storage, shop.elements(op, source.element))
     arguments = [source.value, *_parameters(shop, op, filter, kernel)]
     if filter.residual is not None:
         arguments.append(shop.lanewise(filter.residual))
@@ -85,7 +96,9 @@ def chain(shop: Workshop, layers: Sequence[Op]) -> str:
     return shop.run(layers[-1], Chain(tuple(stages), len(arguments) > 1 + 2 * len(stages)), arguments)
 
 
-def _parameters(shop: Workshop, op: Op, filter: Filter, layer: Layer) -> list[MlirValue]:
+def _parameters(
+    shop: Workshop, op: Op, filter: Filter, layer: Layer | TilePointwise | PairPointwise
+) -> list[MlirValue]:
     weights, bias = filter.packed(layer)
     return [shop.scope.prepared(f"{op.name}.packed", weights), shop.scope.prepared(f"{op.name}.packed_bias", bias)]
 
@@ -93,7 +106,9 @@ def _parameters(shop: Workshop, op: Op, filter: Filter, layer: Layer) -> list[Ml
 def global_avg_pool(shop: Workshop, op: Op) -> str | Unsuitable:
     assert isinstance(op, GlobalAvgPool)
     pixels = prod(op.input.type.shape[1:3])
-    return shop.run(op, GlobalPool(pixels, shop.width(op.result), shop.isa.lanes), [shop.lanewise(op.input)])
+    return shop.run(
+        op, GlobalPool(pixels, shop.width(op.result), shop.isa.lanes, shop.elements(op)), [shop.lanewise(op.input)]
+    )
 
 
 def elementwise(shop: Workshop, op: Op) -> str | Unsuitable:
@@ -105,13 +120,20 @@ def elementwise(shop: Workshop, op: Op) -> str | Unsuitable:
     one_pixel = right.type.shape[-1] == op.type.shape[-1] and prod(right.type.shape) == right.type.shape[-1]
     if left.type.shape != op.type.shape or not (right.type.shape == op.type.shape or one_pixel):
         return Unsuitable("it spreads sizes of 1 in another way than over all pixels")
-    kernel = ElementwiseKernel(
-        op.opcode, pixels, shop.width(op.result), shop.isa.lanes, one_pixel and pixels > 1, op.activation
-    )
-    constant = shop.scope.array(right)
-    other = shop.lanewise(right)
-    if constant is not None and one_pixel:
+    constant = shop.scope.array(right) if one_pixel else None
+    if constant is None:
+        other = shop.lanewise(right)
+    else:
         other = shop.scope.prepared(f"{op.name}.packed", pad_last(constant.reshape(-1), shop.width(op.result)))
+    kernel = ElementwiseKernel(
+        op.opcode,
+        pixels,
+        shop.width(op.result),
+        shop.isa.lanes,
+        one_pixel and pixels > 1,
+        op.activation,
+        shop.elements(op, other=None if constant is None else F32),
+    )
     return shop.run(op, kernel, [shop.lanewise(left), other])
 
 
@@ -119,7 +141,8 @@ def unary(shop: Workshop, op: Op) -> str | Unsuitable:
     assert isinstance(op, UnaryOp)
     source = shop.lanewise(op.input)
     pixels = prod(op.type.shape[:-1])
-    return shop.run(op, Unary(op.opcode, pixels * shop.width(op.result), shop.isa.lanes), [source])
+    kernel = Unary(op.opcode, pixels * shop.width(op.result), shop.isa.lanes, shop.elements(op))
+    return shop.run(op, kernel, [source])
 
 
 def reshape(shop: Workshop, op: Op) -> str | Unsuitable:
@@ -127,10 +150,10 @@ def reshape(shop: Workshop, op: Op) -> str | Unsuitable:
     assert isinstance(op, Reshape)
     before, after = op.input.type.shape, op.type.shape
     same_pixels = before[-1] == after[-1]
-    if not same_pixels and (before[-1] % shop.isa.lanes or after[-1] % shop.isa.lanes):
+    if not same_pixels and (before[-1] % shop.storage.multiple or after[-1] % shop.storage.multiple):
         return Unsuitable("it moves channels that are stored with padding")
-    source = shop.lanewise(op.input)
-    shop.scope.bind_packed(op.result, Packed(source, shop.width(op.result)))
+    source = shop.scope.packed(op.input, shop.width(op.input))
+    shop.scope.bind_packed(op.result, Packed(source.value, shop.width(op.result)))
     return "reshape"
 
 

@@ -7,13 +7,18 @@ import subprocess
 from functools import cache
 
 from mnetdsl.backends.iree.compiler import compiler_path
-from mnetdsl.backends.iree.kernels.isa import Isa, choose_isa
+from mnetdsl.backends.iree.kernels.isa import Bfloat, Isa, choose_bfloat, choose_isa
 from mnetdsl.backends.iree.targets import IreeTarget
 
 
 def isa_of(target: IreeTarget) -> Isa | None:
     """What own kernels for `target` are made for; None where there are none."""
     return choose_isa(features_of(target.flags)) if target.own_kernels else None
+
+
+def bfloat_of(target: IreeTarget) -> Bfloat | None:
+    """What multiplies bfloat16 on `target`; None where nothing does."""
+    return choose_bfloat(features_of(target.flags)) if target.own_kernels else None
 
 
 PROBE = """

@@ -44,7 +44,8 @@ class Roads:
         self._shop = shop
         self.taken: list[Road] = []
         self._chains: dict[Op, list[Op]] = {}
-        for layers in find_chains(graph, shop.scope.array, shop.isa, results):
+        chains = find_chains(graph, shop.scope.array, shop.isa, results) if shop.storage.bfloat is None else []
+        for layers in chains:
             self._chains.update(dict.fromkeys(layers, layers))
 
     def take(self, op: Op) -> bool:
