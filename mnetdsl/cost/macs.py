@@ -52,6 +52,7 @@ RULES: dict[str, Callable[[Op], int]] = {
             "constant",
             "normalize",
             "batch_norm",
+            "layer_norm",
             "add",
             "sub",
             "mul",

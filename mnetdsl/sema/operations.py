@@ -200,6 +200,21 @@ def _batch_norm(call: Call) -> Tensor:
     )
 
 
+def _layer_norm(call: Call) -> Tensor:
+    shape = (call.type("x").shape[-1],)
+    epsilon = call.number("epsilon")
+    if not epsilon > 0:
+        raise call.problem("MN0310", "epsilon", f"`epsilon` must be above 0, got {epsilon}")
+    return call.layers.add_with_weights(
+        "layer_norm",
+        call.label,
+        call.span,
+        {"input": call.tensor("x")},
+        {"scale": ("weight", shape), "offset": ("bias", shape)},
+        {"epsilon": epsilon},
+    )
+
+
 def _binary(opcode: str) -> Operation:
     def build(call: Call) -> Tensor:
         sides = {"left": call.arguments["a"].value, "right": call.arguments["b"].value}
@@ -359,6 +374,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "dense": Operation((X, Parameter("features", ("int",)), Parameter("bias", ("bool",), True)), _dense),
     "batch_norm": Operation((X, Parameter("epsilon", ("float",), 1e-3)), _batch_norm),
+    "layer_norm": Operation((X, Parameter("epsilon", ("float",), 1e-5)), _layer_norm),
     "add": _binary("add"),
     "sub": _binary("sub"),
     "mul": _binary("mul"),

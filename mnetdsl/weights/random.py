@@ -102,7 +102,7 @@ def _moment(op: Op, moments: dict[Value, float]) -> float:
             moment = moments[op.left] * moments[op.right]
         case _ if op.opcode in _SECOND_MOMENT:
             return _SECOND_MOMENT[op.opcode] * min(moments[op.operands[0]], 1.0)
-        case _ if op.opcode in ("conv2d", "depthwise_conv2d", "dense", "batch_norm", "constant"):
+        case _ if op.opcode in ("conv2d", "depthwise_conv2d", "dense", "batch_norm", "layer_norm", "constant"):
             moment = 1.0
         case _ if op.opcode in ("avg_pool", "global_avg_pool"):
             moment = moments[op.operands[0]] / 2  # the mean of rectified values is most of what they have

@@ -37,6 +37,7 @@ EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
         {},
     ),
+    "layer_norm": ({"input": MAP, "scale": floats(3, seed=1), "offset": floats(3, seed=2)}, {}),
     "add": ({"left": MAP, "right": floats(2, 1, 1, 3)}, {"activation": "silu"}),
     "sub": ({"left": MAP, "right": floats(2, 1, 1, 3)}, {"activation": "relu"}),
     "mul": ({"left": MAP, "right": floats(2, 1, 1, 3)}, {"activation": "tanh"}),

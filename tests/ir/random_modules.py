@@ -136,6 +136,10 @@ class _Maker:
             channels = x.type.shape[-1]
             statistics = {name: self.constant(channels) for name in ("scale", "offset", "mean", "variance")}
             return {"input": x, **statistics}, {"epsilon": draw(floats)}
+        if opcode == "layer_norm":
+            x = self.pick(self.floats())
+            parameters = {name: self.constant(x.type.shape[-1]) for name in ("scale", "offset")}
+            return {"input": x, **parameters}, {"epsilon": draw(floats)}
         if opcode in ("add", "sub", "mul"):
             return {"left": self.pick(self.floats()), "right": self.pick(self.floats())}, {"activation": activation}
         if opcode == "matmul":

@@ -237,3 +237,16 @@ def test_equal_names_of_layers_with_numbers_do_not_share_the_numbers() -> None:
 )
 def test_what_is_no_number_beside_a_tensor_is_refused(expression: str, code: str) -> None:
     assert codes(f"output y = {expression}") == [code]
+
+
+def test_layer_norm_has_one_weight_and_one_bias_a_channel() -> None:
+    built = module("  x = layer_norm(image, epsilon = 1e-3) as norm\n  output y = layer_norm(x)")
+    first, second = (op for op in built.graph.operations if op.opcode == "layer_norm")
+    assert (first.name, first.attributes["epsilon"], second.attributes["epsilon"]) == ("norm", 1e-3, 1e-5)
+    assert [str(value.type) for value in first.operands[1:]] == ["4 f32", "4 f32"]
+    assert [op.attributes["resource"] for op in built.graph.operations if op.opcode == "constant"] == [
+        "norm.weight",
+        "norm.bias",
+        "y.weight",
+        "y.bias",
+    ]

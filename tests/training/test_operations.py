@@ -83,6 +83,16 @@ def batch_norm(*shape: int) -> Module:
     return maker.output(add(maker, "batch_norm", operands, epsilon=0.01))
 
 
+def layer_norm(*shape: int) -> Module:
+    maker = GraphMaker()
+    operands = {
+        "input": maker.input(*shape),
+        "scale": maker.random_constant("norm.weight", shape[-1]),
+        "offset": maker.random_constant("norm.bias", shape[-1]),
+    }
+    return maker.output(add(maker, "layer_norm", operands, epsilon=0.01))
+
+
 def unary(opcode: str, **attributes) -> Module:
     maker = GraphMaker()
     return maker.output(add(maker, opcode, {"input": maker.input(6, 5, 4)}, **attributes))
@@ -151,6 +161,8 @@ CASES: dict[str, Callable[[], Module]] = {
     "batch_norm-map": lambda: batch_norm(5, 6, 7),
     "batch_norm-sequence": lambda: batch_norm(6, 7),
     "batch_norm-features": lambda: batch_norm(7),
+    "layer_norm": lambda: layer_norm(5, 4, 3),
+    "layer_norm-features": lambda: layer_norm(7),
     "add": lambda: binary("add", (5, 4, 3), (5, 4, 3)),
     "add-broadcast": lambda: binary("add", (5, 1, 3), (1, 4, 1), activation="hard_swish"),
     "sub": lambda: binary("sub", (5, 4, 3), (5, 4, 3), activation="relu6"),

@@ -40,6 +40,7 @@ _LIBM = {
     "gelu": ("erfcf",),
     "tanh": ("tanhf",),
     "softmax": ("expf",),
+    "layer_norm": ("sqrtf",),
 }
 
 

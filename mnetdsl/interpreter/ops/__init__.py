@@ -12,6 +12,7 @@ from mnetdsl.interpreter.ops.conv2d import conv2d
 from mnetdsl.interpreter.ops.dense import dense
 from mnetdsl.interpreter.ops.depthwise_conv2d import depthwise_conv2d
 from mnetdsl.interpreter.ops.elementwise import add, mul, sub
+from mnetdsl.interpreter.ops.layer_norm import layer_norm
 from mnetdsl.interpreter.ops.matmul import matmul
 from mnetdsl.interpreter.ops.normalize import normalize
 from mnetdsl.interpreter.ops.pool import avg_pool, global_avg_pool, max_pool
@@ -30,6 +31,7 @@ EVALUATIONS: dict[str, Evaluation] = {
     "dense": dense,
     "matmul": matmul,
     "batch_norm": batch_norm,
+    "layer_norm": layer_norm,
     "add": add,
     "sub": sub,
     "mul": mul,

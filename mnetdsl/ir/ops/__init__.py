@@ -9,6 +9,7 @@ from mnetdsl.ir.ops.conv2d import Conv2d
 from mnetdsl.ir.ops.dense import Dense
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
 from mnetdsl.ir.ops.elementwise import Add, Mul, Sub
+from mnetdsl.ir.ops.layer_norm import LayerNorm
 from mnetdsl.ir.ops.lookup import Lookup
 from mnetdsl.ir.ops.matmul import Matmul
 from mnetdsl.ir.ops.normalize import Normalize
@@ -28,6 +29,7 @@ FLOAT_OPERATIONS: dict[str, type[Op]] = {
         Dense,
         Matmul,
         BatchNorm,
+        LayerNorm,
         Add,
         Sub,
         Mul,

@@ -15,6 +15,7 @@ from mnetdsl.training.ops.conv2d import conv2d
 from mnetdsl.training.ops.dense import dense
 from mnetdsl.training.ops.depthwise_conv2d import depthwise_conv2d
 from mnetdsl.training.ops.elementwise import add, mul, sub
+from mnetdsl.training.ops.layer_norm import layer_norm
 from mnetdsl.training.ops.matmul import matmul
 from mnetdsl.training.ops.normalize import normalize
 from mnetdsl.training.ops.pool import avg_pool, global_avg_pool, max_pool
@@ -28,6 +29,7 @@ EVALUATE: dict[str, Callable[..., Tensor]] = {
     "dense": dense,
     "matmul": matmul,
     "batch_norm": batch_norm,
+    "layer_norm": layer_norm,
     "add": add,
     "sub": sub,
     "mul": mul,

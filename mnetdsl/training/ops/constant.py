@@ -55,6 +55,8 @@ INITIAL: dict[tuple[str, str], Initialize] = {
     ("batch_norm", "offset"): _zeros,
     ("batch_norm", "mean"): _zeros,
     ("batch_norm", "variance"): _ones,
+    ("layer_norm", "scale"): _ones,
+    ("layer_norm", "offset"): _zeros,
     ("add", "left"): _zeros,
     ("add", "right"): _zeros,
     ("sub", "left"): _zeros,

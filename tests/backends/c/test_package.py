@@ -46,6 +46,7 @@ def every_operation() -> Module:
     statistics = {name: cases.weight(3) for name in ("scale", "offset", "mean")}
     variance = cases.maker.constant("variance", np.float32([1, 2, 3]))
     x = cases.op("batch_norm", {"input": image, "variance": variance, **statistics})
+    x = cases.op("layer_norm", {"input": x, "scale": cases.weight(3), "offset": cases.weight(3)})
     product = cases.op("mul", {"left": x, "right": x})
     cases.finish(cases.op("add", {"left": x, "right": cases.op("sub", {"left": product, "right": x})}))
     for multiplier in (1, 2):

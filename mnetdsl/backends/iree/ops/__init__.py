@@ -8,6 +8,7 @@ from mnetdsl.backends.iree.ops.conv2d import emit_conv2d
 from mnetdsl.backends.iree.ops.dense import emit_dense
 from mnetdsl.backends.iree.ops.depthwise_conv2d import emit_depthwise_conv2d
 from mnetdsl.backends.iree.ops.elementwise import emit_add, emit_mul, emit_sub
+from mnetdsl.backends.iree.ops.layer_norm import emit_layer_norm
 from mnetdsl.backends.iree.ops.matmul import emit_matmul
 from mnetdsl.backends.iree.ops.normalize import emit_normalize
 from mnetdsl.backends.iree.ops.pool import emit_avg_pool, emit_global_avg_pool, emit_max_pool
@@ -24,6 +25,7 @@ EMITTERS: dict[str, LayerEmitter] = {
     "dense": emit_dense,
     "matmul": emit_matmul,
     "batch_norm": emit_batch_norm,
+    "layer_norm": emit_layer_norm,
     "add": emit_add,
     "sub": emit_sub,
     "mul": emit_mul,
