@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from mnetdsl.backends.c.quantized.dsp.finish import as_words, find_exact, find_finish, find_steps
 from mnetdsl.backends.c.quantized.dsp.steps import SCALE, Channel, common_shift, find_slope
 from mnetdsl.numerics.requantization import multiply_by_quantized_multiplier
 
 
-def reference(channel: Channel, sums: np.ndarray) -> np.ndarray:
+Array = NDArray[Any]
+
+
+def reference(channel: Channel, sums: Array) -> Array:
     scaled = multiply_by_quantized_multiplier(sums, channel.multiplier, channel.shift) + channel.zero_point
-    clamped: np.ndarray = np.clip(np.asarray(scaled), -128, 127)
+    clamped: Array = np.clip(scaled, -128, 127)
     return clamped
 
 
@@ -22,7 +28,7 @@ def random_channel(rng: np.random.Generator, zero_point: int, shift: int) -> Cha
     return Channel(int(rng.integers(1 << 30, 1 << 31)), shift, zero_point, middle - reach, middle + reach)
 
 
-def some_sums(channel: Channel, rng: np.random.Generator) -> np.ndarray:
+def some_sums(channel: Channel, rng: np.random.Generator) -> Array:
     """Both ends, all around each step, and random ones between."""
     around = (channel.steps()[:, None] + np.arange(-3, 4)).reshape(-1)
     free = rng.integers(channel.low_sum, channel.high_sum + 1, 2000)

@@ -11,11 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from mnetdsl.backends.c.choice import Rule
-from mnetdsl.backends.c.quantized.dsp import pointwise
+from mnetdsl.backends.c.quantized.dsp import depthwise, pointwise
 from mnetdsl.ir.core import Op
 
 DSP_RULES: dict[str, tuple[Callable[[Any], bool], Rule[Any]]] = {
     "conv2d": (pointwise.fits, pointwise.RULE),
+    "depthwise_conv2d": (depthwise.fits, depthwise.RULE),
 }
 """By operation: whether shapes and elements suit the kernel, and its rule."""
 

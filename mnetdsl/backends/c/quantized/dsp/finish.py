@@ -119,17 +119,22 @@ def find_steps(channels: tuple[Channel, ...], preferred: int) -> Finish | None:
     return None
 
 
+def steps_of(channel: Channel, shift: int) -> tuple[int, int] | None:
+    """Offset and slope of a channel; None where no slope takes its steps."""
+    if channel.is_constant:
+        # The slope is 2^30: of 2 + shift bits behind the result, a half keeps clear of both neighbours.
+        return (2 * channel.constant + 1) << (shift + 1), _CONSTANT_SLOPE
+    slope = find_slope(channel, shift)
+    return None if slope is None else (slope.offset, slope.slope)
+
+
 def _steps(channels: tuple[Channel, ...], shift: int) -> list[tuple[int, int]] | None:
     words = []
     for channel in channels:
-        if channel.is_constant:
-            # The slope is 2^30: of 2 + shift bits behind the result, a half keeps clear of both neighbours.
-            words.append(((2 * channel.constant + 1) << (shift + 1), _CONSTANT_SLOPE))
-            continue
-        slope = find_slope(channel, shift)
-        if slope is None:
+        found = steps_of(channel, shift)
+        if found is None:
             return None
-        words.append((slope.offset, slope.slope))
+        words.append(found)
     return words
 
 

@@ -1,0 +1,66 @@
+"""Depthwise kernels for DSP cores: the interpreter's bits, by the twin on a host and by the assembly in QEMU."""
+
+from __future__ import annotations
+
+import pytest
+
+from mnetdsl.backends.c import Options, generate
+from mnetdsl.backends.c.host import HostRunner
+from mnetdsl.backends.qemu.runner import QemuRunner
+from mnetdsl.ir.core import Module
+from mnetdsl.targets import CORES
+from tests.backends.c.quantized.layers import Layers, different
+from tests.toolchain import require
+
+DSP = Options(core=CORES["cortex-m4"])
+CASES = [
+    ((5, 3, 4), 1, (1, 1, 1, 1)),
+    ((4, 7, 8), 1, (1, 1, 1, 1)),
+    ((6, 19, 4), 1, (1, 1, 1, 1)),
+    ((3, 48, 8), 1, (0, 2, 2, 0)),
+    ((9, 6, 260), 1, (1, 1, 1, 1)),
+    ((7, 7, 12), 2, (1, 1, 1, 1)),
+    ((8, 8, 16), 2, (0, 1, 0, 1)),
+    ((6, 50, 4), 2, (1, 0, 0, 1)),
+    ((9, 9, 8), 2, (0, 0, 0, 0)),
+    ((5, 6, 264), 2, (0, 1, 0, 1)),
+]
+
+
+def chains(seed: int) -> Layers:
+    """Pairs of layers, the second in the arena in place of its input."""
+    layers = Layers(seed)
+    for index, (shape, stride, padding) in enumerate(CASES):
+        activations = ("relu", "none") if (seed + index) % 2 else ("none", "relu")
+        x = layers.input(*shape)
+        filter = (3, 3, shape[2], 1)
+        same = {"padding": (1, 1, 1, 1), "activation": activations[0]}
+        x = layers.weighted("depthwise_conv2d", x, filter, **same)
+        x = layers.weighted("depthwise_conv2d", x, filter, activations[1], strides=(stride, stride), padding=padding)
+        x = layers.weighted("depthwise_conv2d", x, filter, **same)
+        layers.output(x)
+    return layers
+
+
+def kernels(module: Module) -> set[str]:
+    return {kernel.source for kernel in generate(module, options=DSP).program.kernels}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_twin_gives_the_interpreters_bits(seed: int) -> None:
+    require("gcc")
+    layers = chains(seed)
+    inputs = layers.inputs()
+    expected = layers.expected(inputs)
+    assert different(HostRunner(layers.module, DSP).run(inputs, observe=expected), expected) == []
+    assert kernels(layers.module) == {"dsp/depthwise_kernel", "dsp/depthwise_plain", "dsp/depthwise_columns"}
+
+
+@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m33"])
+def test_the_assembly_gives_the_interpreters_bits(core: str) -> None:
+    require("arm-none-eabi-gcc")
+    require("qemu-system-arm")
+    layers = chains(7)
+    inputs = layers.inputs()
+    expected = layers.expected(inputs)
+    assert different(QemuRunner(layers.module, core).run(inputs, expected), expected) == []
