@@ -14,14 +14,14 @@ from typing import Any
 from iree.compiler import ir as mlir
 from iree.compiler.dialects import func
 
-from mnetdsl.backends.iree.integers import NARROW, WIDE, Integers
+from mnetdsl.backends.iree.integers import NARROW, WIDE
 from mnetdsl.backends.iree.kernels.executables import Executables
 from mnetdsl.backends.iree.kernels.isa import Bfloat, Isa
 from mnetdsl.backends.iree.kernels.layers import Workshop
 from mnetdsl.backends.iree.kernels.roads import Road, Roads
 from mnetdsl.backends.iree.kernels.storage import storage_of
 from mnetdsl.backends.iree.ops import EMITTERS
-from mnetdsl.backends.iree.quantized import QUANTIZED_EMITTERS
+from mnetdsl.backends.iree.quantized import QUANTIZED_EMITTERS, SIMT_EMITTERS
 from mnetdsl.backends.iree.scope import LayerEmitter, Scope
 from mnetdsl.backends.iree.tensors import tensor_type, unfused
 from mnetdsl.interpreter.frame import Frame
@@ -46,12 +46,12 @@ def emit(
     observe: Collection[str] = (),
     isa: Isa | None = None,
     *,
-    wide_integers: bool = True,
+    simt: bool = False,
     bfloat: Bfloat | None = None,
 ) -> Emitted:
     """The module as MLIR. `observe` names layers whose results are returned as well; `isa` is what own kernels are
-    made for, None for none of them; `wide_integers` says whether the target computes on 64-bit integers. `bfloat` lets
-    own kernels store maps in bfloat16 and says how to multiply it.
+    made for, None for none of them; `simt` is for targets of that kind. `bfloat` lets own kernels store maps in
+    bfloat16 and says how to multiply it.
 
     Raises `MnetError` where weights are missing (MN0720) or do not fit (MN0721), and `KeyError` for a layer that does
     not exist.
@@ -59,7 +59,7 @@ def emit(
     _require_weights(module)
     observed = observed_layers(module, observe)
     with mlir.Context(), _location(Location(module.name)):
-        built, roads = _build(module, observed, isa, bfloat, WIDE if wide_integers else NARROW)
+        built, roads = _build(module, observed, isa, bfloat, simt)
         text: str = built.operation.get_asm(enable_debug_info=True)
     return Emitted(text, roads)
 
@@ -74,7 +74,7 @@ def observed_layers(module: Module, observe: Collection[str]) -> list[Op]:
 
 
 def _build(
-    module: Module, observed: list[Op], isa: Isa | None, bfloat: Bfloat | None, integers: Integers
+    module: Module, observed: list[Op], isa: Isa | None, bfloat: Bfloat | None, simt: bool
 ) -> tuple[Any, tuple[Road, ...]]:
     built = mlir.Module.create()
     built.operation.attributes["sym_name"] = mlir.StringAttr.get(module.name)
@@ -87,7 +87,7 @@ def _build(
         function = func.FuncOp(FUNCTION, signature)
     block = function.add_entry_block([_port_location(port) for port in graph.inputs])
     shared = {value for op in graph.operations for value in op.operands}.intersection(results)
-    scope = Scope(module.resources, integers)
+    scope = Scope(module.resources, NARROW if simt else WIDE)
     roads = None
     if isa is not None:
         shop = Workshop(scope, Executables(built.body), isa, storage_of(isa, bfloat, graph, results))
@@ -99,7 +99,7 @@ def _build(
             with _location(op.location):
                 if roads is not None and op.opcode != "constant" and roads.take(op):
                     continue
-                emitted = emitter_of(op)(scope, op)
+                emitted = emitter_of(op, simt=simt)(scope, op)
                 if op.result in shared:
                     # Fused with its reader and stored by the same dispatch, IREE 3.13 computes it wrong on Vulkan.
                     emitted = unfused(emitted)
@@ -110,10 +110,11 @@ def _build(
     return built, () if roads is None else tuple(roads.taken)
 
 
-def emitter_of(op: Op) -> LayerEmitter:
+def emitter_of(op: Op, *, simt: bool) -> LayerEmitter:
     """On stored integers where the result is quantized, or where `op` takes nothing else."""
-    real = op.type.quantization is None and op.opcode in EMITTERS
-    return EMITTERS[op.opcode] if real else QUANTIZED_EMITTERS[op.opcode]
+    if op.type.quantization is None and op.opcode in EMITTERS:
+        return EMITTERS[op.opcode]
+    return (SIMT_EMITTERS if simt else QUANTIZED_EMITTERS)[op.opcode]
 
 
 def _drop_unread_constants(block: Any) -> None:

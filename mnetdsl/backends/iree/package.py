@@ -56,7 +56,7 @@ def generate(
     layers = observed_layers(module, observe)
     isa = isa_of(flags)
     bfloat = bfloat_of(flags) if precision == "bf16" else None
-    emitted = emit(module, observe, isa, wide_integers=flags.wide_integers, bfloat=bfloat)
+    emitted = emit(module, observe, isa, simt=flags.simt, bfloat=bfloat)
     vmfb = compile_mlir(emitted.text, name, flags)
     results = [PortInfo.of(port) for port in graph.outputs]
     results += [PortInfo(op.name, op.type.shape, op.type.element.value, {}) for op in layers]

@@ -11,7 +11,7 @@ class IreeTarget:
 
     `isolated` runs the module in a process of its own: what crashes, a GPU driver above all, takes only that with it.
     `own_kernels` lets layers run by kernels of ours, as far as the processor has a row in `kernels.isa`.
-    `wide_integers` says that it computes on 64-bit integers.
+    `simt` computes by many scalar invocations, on 32-bit integers and float32.
     `architecture` is the processor's where it is not simply the one at hand, as `platform.machine()` calls it.
     """
 
@@ -20,7 +20,7 @@ class IreeTarget:
     driver: str
     isolated: bool = False
     own_kernels: bool = False
-    wide_integers: bool = True
+    simt: bool = False
     architecture: str | None = None
 
 
@@ -71,7 +71,7 @@ TARGETS: dict[str, IreeTarget] = {
             (f"--iree-hal-target-device={PORTABLE_VULKAN}", "--iree-opt-level=O1"),
             driver="vulkan",
             isolated=True,
-            wide_integers=False,
+            simt=True,
         ),
     )
 }

@@ -15,6 +15,7 @@ from mnetdsl.backends.iree.quantized.lookup import emit_lookup
 from mnetdsl.backends.iree.quantized.pool import emit_avg_pool, emit_global_avg_pool, emit_max_pool
 from mnetdsl.backends.iree.quantized.quantize import emit_dequantize, emit_quantize, emit_requantize
 from mnetdsl.backends.iree.quantized.shape import emit_concat, emit_pad
+from mnetdsl.backends.iree.quantized.simt import emit_filter
 from mnetdsl.backends.iree.quantized.softmax import emit_softmax
 from mnetdsl.backends.iree.quantized.unary import emit_clamp, emit_unary
 from mnetdsl.backends.iree.scope import LayerEmitter
@@ -50,3 +51,8 @@ QUANTIZED_EMITTERS: dict[str, LayerEmitter] = {
     "transpose": emit_transpose,
     "slice": emit_slice,
 }
+
+SIMT_EMITTERS: dict[str, LayerEmitter] = QUANTIZED_EMITTERS | dict.fromkeys(
+    ("conv2d", "depthwise_conv2d", "dense"), emit_filter
+)
+"""The same for targets of scalar invocations."""

@@ -36,7 +36,8 @@ class Numbers:
     has no integers of the sums' width.
     """
 
-    def __init__(self, scope: Scope, op: Weighted) -> None:
+    def __init__(self, scope: Scope, op: Weighted, *, unsigned_products: bool = False) -> None:
+        """`unsigned_products`: u8 numbers are multiplied as they are, not less 128."""
         self.op, self._scope = op, scope
         _require_wide(scope, op)
         self.source, self.result = grid(op.input.type), grid(op.type)
@@ -50,7 +51,7 @@ class Numbers:
         check_sums(op, bounds, bias, WIDE_ACCUMULATOR if self.wide else ACCUMULATOR)
         self.filter: Array = stored.astype(np.int16) - np.int16(self.filter_zero_point)
         self.unsigned = self.source.dtype == "uint8"
-        self.border = self.source.zero_point - (128 if self.unsigned else 0)
+        self.border = self.source.zero_point - (128 if self.unsigned and not unsigned_products else 0)
         offset = np.zeros(channels, np.int64) if bias is None else bias.astype(np.int64)
         self.plain_bias = offset
         columns = self.filter.reshape(-1, channels).astype(np.int64).sum(axis=0)
