@@ -26,14 +26,20 @@ POINTWISE = [
     ((1, 3, 208), (8,)),
 ]
 DEPTHWISE = [
-    ((12, 12, 16), 1, (1, 1, 1, 1)),
-    ((7, 7, 8), 1, (1, 1, 1, 1)),
-    ((6, 6, 20), 1, (1, 1, 1, 1)),
-    ((5, 13, 36), 1, (0, 0, 0, 0)),
-    ((8, 16, 16), 2, (0, 1, 0, 1)),
-    ((9, 19, 4), 2, (1, 1, 1, 1)),
-    ((3, 3, 32), 2, (1, 1, 1, 1)),
+    ((12, 12, 16), 3, 1, (1, 1, 1, 1)),
+    ((7, 7, 8), 3, 1, (1, 1, 1, 1)),
+    ((6, 6, 20), 3, 1, (1, 1, 1, 1)),
+    ((5, 13, 36), 3, 1, (0, 0, 0, 0)),
+    ((8, 16, 16), 3, 2, (0, 1, 0, 1)),
+    ((9, 19, 4), 3, 2, (1, 1, 1, 1)),
+    ((3, 3, 32), 3, 2, (1, 1, 1, 1)),
+    ((12, 12, 16), 5, 1, (2, 2, 2, 2)),
+    ((7, 7, 20), 5, 1, (2, 2, 2, 2)),
+    ((10, 6, 4), 5, 1, (0, 1, 2, 1)),
+    ((16, 16, 16), 5, 2, (1, 2, 1, 2)),
+    ((9, 21, 36), 5, 2, (2, 2, 2, 2)),
 ]
+"""Shape, size of the filter, stride, padding."""
 CONVOLUTIONS = [
     ((9, 9, 3), (3, 3, 8), (2, 2), (0, 1, 0, 1)),
     ((8, 7, 1), (3, 3, 4), (2, 2), (1, 1, 1, 1)),
@@ -54,12 +60,12 @@ def networks(seed: int) -> Layers:
             x = layers.weighted("conv2d", x, (1, 1, x.type.shape[3], count), activation, gain)
             kind += 1
         layers.output(x)
-    for shape, stride, padding in DEPTHWISE:
+    for shape, size, stride, padding in DEPTHWISE:
         x = layers.input(*shape)
         # The first one may write over the layer before it.
-        for step, sides in ((1, (1, 1, 1, 1)), (stride, padding)):
+        for step, sides in ((1, (size // 2,) * 4), (stride, padding)):
             activation, gain = KINDS[kind % len(KINDS)]
-            filter = (3, 3, shape[2], 1)
+            filter = (size, size, shape[2], 1)
             x = layers.weighted("depthwise_conv2d", x, filter, activation, gain, strides=(step, step), padding=sides)
             kind += 1
         layers.output(x)

@@ -1,4 +1,4 @@
-"""Depthwise 3x3 on Helium: patches of 4x4 pixels of a channel in one vector, gathered from quads in scratch memory."""
+"""Depthwise 3x3 and 5x5 on Helium: patches of a channel in vectors, gathered from quads in scratch memory."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ from mnetdsl.plan.tasks import Clearance, Mode, Scratch
 LANES = 16
 QUAD = 64
 """Bytes of a quad of 16 channels."""
-_TAPS = 9
-_RECORD_TAPS = 12
+_ROWS = {3: 2, 5: 3}
+"""Size of the filter -> rows of quads that an output reads."""
+_SLACK = {3: 1, 5: 3}
+"""Quads that the last gather of a row reads behind its first one."""
 _COLUMNS = {1: 4, 2: 8}
 """Stride -> columns of outputs that a step of the kernel makes."""
 _REACH = 2**16
@@ -34,7 +36,8 @@ def fits(op: DepthwiseConv2d) -> bool:
     kernel, (stride, other) = op.filter.type.shape, op.strides
     return (
         stored_in_bytes(op)
-        and kernel[:2] == (3, 3)
+        and kernel[0] == kernel[1]
+        and kernel[0] in _ROWS
         and kernel[3] == 1
         and stride == other
         and stride in _COLUMNS
@@ -52,22 +55,34 @@ def choose(op: DepthwiseConv2d) -> Choice:
     over all channels row by row, and their output may follow the input closely, where that saves more than it costs.
     """
     portable = depthwise_conv2d.choose(op)
-    ring = 2 * QUAD * (_gathers(op) + 1)
-    mode = Mode("forward", (_in_place(op),), Scratch(ring, 1))
+    rings = _rings(op)
+    mode = Mode("forward", (_in_place(op),), Scratch(rings, 1))
     if _row_by_row(op):
         ahead = Clearance(above=op.input.type.byte_size, below=_sweep(op).forward())
-        mode = Mode("forward", (ahead,), Scratch(ring * -(-op.input.type.shape[3] // LANES), 1))
+        mode = Mode("forward", (ahead,), Scratch(rings * _blocks(op), 1))
     return replace(portable, sources=("quantized", "helium/common", "helium/quads"), modes=(mode,))
 
 
+def _size(op: DepthwiseConv2d) -> int:
+    return op.filter.type.shape[0]
+
+
+def _rings(op: DepthwiseConv2d) -> int:
+    """Bytes of the rows of quads of 16 channels."""
+    return _ROWS[_size(op)] * QUAD * (_gathers(op) + _SLACK[_size(op)])
+
+
+def _blocks(op: DepthwiseConv2d) -> int:
+    return -(-op.input.type.shape[3] // LANES)
+
+
 def _in_place(op: DepthwiseConv2d) -> Clearance | None:
-    alike = op.type.shape == op.input.type.shape and op.padding == (1, 1, 1, 1)
+    alike = op.type.shape == op.input.type.shape and set(op.padding) == {_size(op) // 2}
     return Clearance(above=op.input.type.byte_size, below=op.type.byte_size, same=True) if alike else None
 
 
 def _row_by_row(op: DepthwiseConv2d) -> bool:
-    rings = 2 * QUAD * (_gathers(op) + 1) * -(-op.input.type.shape[3] // LANES)
-    return _in_place(op) is None and rings < op.type.byte_size
+    return _in_place(op) is None and _rings(op) * _blocks(op) < op.type.byte_size
 
 
 def _sweep(op: DepthwiseConv2d) -> Sweep:
@@ -75,8 +90,8 @@ def _sweep(op: DepthwiseConv2d) -> Sweep:
     lines = 2 if op.strides[0] == 1 else 1
     rows = np.arange(-(-op.type.shape[1] // lines), dtype=np.int64)
     height, columns, channels = op.input.type.shape[1:]
-    begin = np.where(rows > 0, 2 * rows + 2, 0) - op.padding[0]
-    end = 2 * rows + 4 - op.padding[0]
+    first = 2 * (rows + _ROWS[_size(op)] - 1)
+    begin, end = np.where(rows > 0, first, 0) - op.padding[0], first + 2 - op.padding[0]
     unit = lines * op.type.shape[2] * op.type.shape[3]
     line = columns * channels
     return Sweep(unit, unit, np.clip(begin, 0, height) * line, np.clip(end, 0, height) * line)
@@ -102,8 +117,9 @@ def _gathers(op: DepthwiseConv2d) -> int:
 def emit(op: DepthwiseConv2d, emitter: Emitter) -> Sequence[Call]:
     finish = finish_of(op, emitter)
     stride, edge = op.strides[0], _edge(op)
-    function = f"helium_depthwise_{stride}_{edge}_{finish.kind}"
-    emitter.kernel("helium/depthwise_kernel", function, stride=stride, edge=edge, kind=finish.kind)
+    size = _size(op)
+    function = f"helium_depthwise_{size}_{stride}_{edge}_{finish.kind}"
+    emitter.kernel("helium/depthwise_kernel", function, size=size, stride=stride, edge=edge, kind=finish.kind)
     source = grid(op.input.type)
     sizes = emitter.shape(
         "quads",
@@ -123,14 +139,19 @@ def emit(op: DepthwiseConv2d, emitter: Emitter) -> Sequence[Call]:
 
 
 def pack(taps: NDArray[np.int8], finish: Finish) -> NDArray[np.int32]:
-    """24 bytes a channel: words of the filter and of constants in turn, as one LDM loads them, constants to odd
-    registers, which the kernel's sums leave alone."""
-    channels = taps.shape[1]
-    padded = np.zeros((channels, _RECORD_TAPS), np.int8)
-    padded[:, :_TAPS] = taps.T
+    """The filter of each channel in whole words, one more number than its own at least, and its constants.
+
+    Those of 3x3 filters stand in turn, as one LDM loads them, constants to odd registers, which the kernel's sums leave
+    alone; of 5x5 filters one behind the other.
+    """
+    count, channels = taps.shape
+    padded = np.zeros((channels, (count // 4 + 1) * 4), np.int8)
+    padded[:, :count] = taps.T
     columns = (finish.bias, finish.multiplier, finish.shifts)
     constants = np.stack([as_words(column) for column in columns], axis=1)
-    return np.stack([padded.view(np.uint32), constants], axis=2).reshape(channels, -1).view(np.int32).reshape(-1)
+    words = padded.view(np.uint32)
+    record = np.stack([words, constants], axis=2) if words.shape == constants.shape else np.hstack([words, constants])
+    return record.reshape(-1).view(np.int32)
 
 
 RULE: Rule[DepthwiseConv2d] = Rule(choose, emit)
