@@ -12,6 +12,7 @@ from mnetdsl.ir.core import Op, ShapeError, Value
 from mnetdsl.ir.declare import AttributeValue
 from mnetdsl.ir.derivation import Derivation
 from mnetdsl.ir.ops import OPERATIONS
+from mnetdsl.ir.ops.constant import Constant
 from mnetdsl.ir.types import ElementType, Quantization, Storage, TensorType
 
 if TYPE_CHECKING:
@@ -22,23 +23,36 @@ if TYPE_CHECKING:
 
 FUNCTION = "lookup_table"
 ENTRIES = 256
+SIDES = ("left", "right")
+"""Names of the operands of operations with two."""
 
 
-def table_derivation(operations: Sequence[Op], channels: int | None) -> Derivation:
-    """The table of `operations`, each reading the result of the one before, on the input of the first.
+def table_derivation(
+    operations: Sequence[Op], input: Value, channels: int | None, constant: Constant | None = None
+) -> Derivation:
+    """The table of `operations`, each reading the result of the one before, on `input`, which the first one reads.
 
-    `channels`: the table is [channels, 256], since the function differs by channel; else [256].
+    `channels`: the table is [channels, 256], since the function differs by channel; else [256]. `constant`: the other
+    operand of the first operation where that has two.
     """
-    source = operations[0].operand_group("input")[0].type.storage
     attributes: dict[str, AttributeValue] = {
         "channels": 0 if channels is None else channels,
-        **_storage_attributes("input", source),
+        **_storage_attributes("input", input.type.storage),
     }
+    if constant is not None:
+        attributes["constant"] = next(side for side in SIDES if constant.result in operations[0].operand_group(side))
+        attributes |= _storage_attributes("constant", constant.type.storage)
     for number, op in enumerate(operations):
         attributes[f"step{number}"] = op.opcode
         attributes |= {f"step{number}.{name}": value for name, value in op.attributes.items()}
         attributes |= {} if op.storage is None else _storage_attributes(f"step{number}", op.storage)
-    return Derivation(FUNCTION, (), (), attributes=tuple(sorted(attributes.items())))
+    constants = [] if constant is None else [constant]
+    return Derivation(
+        FUNCTION,
+        tuple(found.resource for found in constants),
+        tuple(found.type for found in constants),
+        attributes=tuple(sorted(attributes.items())),
+    )
 
 
 def lookup_table(arrays: list[Array], attributes: Mapping[str, AttributeValue]) -> Array:
@@ -54,22 +68,43 @@ def lookup_table(arrays: list[Array], attributes: Mapping[str, AttributeValue]) 
     stored = np.arange(ENTRIES, dtype=np.uint8).view(storage.element.dtype)
     value = Value(TensorType((1, ENTRIES, max(channels, 1))).stored_as(storage))
     array = np.ascontiguousarray(np.broadcast_to(stored[None, :, None], value.type.shape))
-    number = 0
+    number, constant = 0, _constant(arrays, attributes)
     while f"step{number}" in attributes:
-        op = _operation(attributes, f"step{number}", value)
-        array, value, number = evaluate_op(op, [array], {}), op.result, number + 1
+        op = _operation(attributes, f"step{number}", value, constant if number == 0 else {})
+        others = iter(arrays)
+        read = [array if operand is value else _flat(next(others), operand) for operand in op.operands]
+        array, value, number = evaluate_op(op, read, {}), op.result, number + 1
     table = np.ascontiguousarray(array[0].T).astype(np.float64)
     return table if channels else table[0]
 
 
-def _operation(attributes: Mapping[str, AttributeValue], step: str, value: Value) -> Op:
+def _constant(arrays: list[Array], attributes: Mapping[str, AttributeValue]) -> dict[str, Value]:
+    """The constant operand of the first step by its name, where there is one."""
+    side = attributes.get("constant")
+    if side is None:
+        return {}
+    storage = _storage(attributes, "constant")
+    if side not in SIDES or storage is None or len(arrays) != 1 or arrays[0].size != 1:
+        raise ShapeError("the constant operand of a table is one number at the left or the right", "input")
+    return {str(side): Value(TensorType((1, 1, 1)).stored_as(storage))}
+
+
+def _flat(array: Array, operand: Value) -> Array:
+    numbers: Array = array.reshape(operand.type.shape).astype(operand.type.element.dtype)
+    return numbers
+
+
+def _operation(attributes: Mapping[str, AttributeValue], step: str, value: Value, constant: Mapping[str, Value]) -> Op:
+    """The operation of a step on `value`, and on `constant` where it has two operands."""
     kind = OPERATIONS.get(str(attributes[step]))
     own = {key.removeprefix(f"{step}."): item for key, item in attributes.items() if key.startswith(f"{step}.")}
     plain = {key: item for key, item in own.items() if key not in ("element", "scale", "zero_point")}
-    if kind is None or [definition.name for definition in kind.operand_defs] != ["input"]:
+    names = {definition.name for definition in kind.operand_defs} if kind is not None else set()
+    if kind is None or len(names) != 1 + len(constant) or not names <= {"input", *SIDES}:
         raise ShapeError(f"`{attributes[step]}` is no function of one tensor", "input")
+    operands = {name: constant.get(name, value) for name in names}
     try:
-        return kind({"input": value}, plain, storage=_storage(attributes, step))
+        return kind(operands, plain, storage=_storage(attributes, step))
     except ValueError as problem:
         raise ShapeError(str(problem), "input") from None
 

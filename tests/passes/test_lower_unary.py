@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
+
+from mnetdsl.interpreter import run
 from mnetdsl.ir.builder import Builder
 from mnetdsl.ir.core import Module, Value
 from mnetdsl.ir.location import Location
 from mnetdsl.ir.ops import OPERATIONS
+from mnetdsl.ir.ops.constant import Constant
 from mnetdsl.ir.ops.lookup import Lookup
 from mnetdsl.ir.types import ElementType, Quantization, Storage, TensorType
 from mnetdsl.ir.verifier import verify
 from mnetdsl.passes.context import Context
+from mnetdsl.passes.derive import materialize
 from mnetdsl.passes.lower_unary import LowerUnary
 
 I8 = Storage(ElementType.I8, Quantization.per_tensor(0.05, -3))
@@ -76,3 +82,28 @@ def test_sixteen_bits_and_floats_stay() -> None:
 def test_a_requantization_to_the_same_numbers_is_gone() -> None:
     module = lowered(TensorType((1, 4)).stored_as(I8), ("requantize", I8, {}), ("hard_swish", I8, {}))
     assert kinds(module) == ["constant", "lookup"]
+
+
+@pytest.mark.parametrize("opcode", ["add", "sub", "mul"])
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_an_operation_with_one_constant_number_is_a_table_with_its_bits(opcode: str, side: str) -> None:
+    constant = Storage(ElementType.I8, Quantization.per_tensor(0.02, -128))
+    module = Module("m")
+    builder = Builder(module.graph)
+    x = builder.input("x", TensorType((1, 16, 16, 1)).stored_as(I8)).value
+    number = Constant({}, {"resource": "number", "shape": (1, 1, 1, 1), "element": "i8"}, Location("number"), constant)
+    module.graph.operations.append(number)
+    operands = {side: number.result, "right" if side == "left" else "left": x}
+    op = OPERATIONS[opcode](operands, {"activation": "none"}, Location("layer"), I8)
+    module.graph.operations.append(op)
+    builder.output("y", op.result)
+    module.resources["number"] = np.full((1, 1, 1, 1), 77, np.int8)
+    inputs = {"x": np.arange(-128, 128, dtype=np.int8).reshape(1, 16, 16, 1)}
+    expected = run(module, inputs)["y"]
+    LowerUnary().run(module, Context())
+    verify(module)
+    materialize(module)
+    assert "lookup" in kinds(module)
+    assert opcode not in kinds(module)
+    assert np.array_equal(run(module, inputs)["y"], expected)
+    assert len(np.unique(expected)) > 50
