@@ -12,14 +12,12 @@ from mnetdsl.backends.c.quantized.dsp.finish import as_words, find_exact, find_f
 from mnetdsl.backends.c.quantized.dsp.steps import SCALE, Channel, common_shift, find_slope
 from mnetdsl.numerics.requantization import multiply_by_quantized_multiplier
 
-
 Array = NDArray[Any]
 
 
 def reference(channel: Channel, sums: Array) -> Array:
-    scaled = multiply_by_quantized_multiplier(sums, channel.multiplier, channel.shift) + channel.zero_point
-    clamped: Array = np.clip(scaled, -128, 127)
-    return clamped
+    scaled: Array = multiply_by_quantized_multiplier(sums, channel.multiplier, channel.shift) + channel.zero_point
+    return np.minimum(np.maximum(scaled, -128), 127)
 
 
 def random_channel(rng: np.random.Generator, zero_point: int, shift: int) -> Channel:
