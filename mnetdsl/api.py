@@ -253,6 +253,21 @@ class Network:
             write_folder(Path(folder), files)
         return files
 
+    def export(self, to: str, file: str | Path) -> dict[str, bytes]:
+        """`file` in the format `to`, `tflite` or `onnx`, for other tools: float or, with a table of quantization, int8.
+
+        A `.tflite` has beside it the map of its tensors, by which `mnet validate --against` compares every layer.
+        Written whole or not at all; returns what was written, by name. Raises `MnetError`: MN2101 for a layer that
+        the format has not, MN2102, MN0720 without weights, MN1701 and MN1706 without the packages.
+        """
+        from mnetdsl.exporters import export_files
+        from mnetdsl.files import write_folder
+
+        path = Path(file)
+        files = export_files(self.module, to, path.name)
+        write_folder(path.parent, files)
+        return files
+
     def _selftest(self, count: int) -> SelfTest:
         import numpy as np
 
@@ -293,7 +308,8 @@ class Network:
         tolerance: float | None = None,
         progress: Callable[[str], None] = lambda message: None,
     ) -> ValidationReport:
-        """Compares every tensor with TensorFlow Lite's reference kernels on the file this network was imported from.
+        """Compares every tensor with TensorFlow Lite's reference kernels on the file this network was imported from,
+        or on one that it was exported to.
 
         Quantized tensors must have the same bits, those of float networks may differ by `tolerance` (default 1e-4 of
         a layer's largest magnitude). Raises `MnetError`: MN1310 to MN1313, MN1701.
@@ -301,7 +317,7 @@ class Network:
         from mnetdsl.validate.against import validate_against
         from mnetdsl.validate.tflite import Reference, read_map
 
-        reference = Reference(str(tflite), read_map(self.path))
+        reference = Reference(str(tflite), read_map(self.path, Path(tflite)))
         return validate_against(
             self.module, reference, on, seed=seed, inputs=inputs, tolerance=tolerance, progress=progress
         )

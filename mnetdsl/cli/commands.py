@@ -20,13 +20,14 @@ class Entry:
 
 COMMANDS: dict[str, Entry] = {
     "new": Entry("mnetdsl.cli.new", "Start a network of your own from the zoo."),
-    "import": Entry("mnetdsl.cli.import_", "Take over a checkpoint of Keras, torchvision or timm."),
+    "import": Entry("mnetdsl.cli.import_", "Take over a network or checkpoint of another tool."),
     "transfer": Entry("mnetdsl.cli.transfer", "Put trained weights under a head of your own."),
     "check": Entry("mnetdsl.cli.check", "Check syntax, names, types and shapes."),
     "fmt": Entry("mnetdsl.cli.fmt", "Put files into the one layout."),
     "summary": Entry("mnetdsl.cli.summary", "Show layers, shapes, parameters and multiply-accumulates."),
     "run": Entry("mnetdsl.cli.run", "Run a network on an image."),
     "compile": Entry("mnetdsl.cli.compile", "Make C sources or an IREE module."),
+    "export": Entry("mnetdsl.cli.export", "Write .tflite or .onnx for other tools."),
     "validate": Entry("mnetdsl.cli.validate", "Compare backends with the interpreter, layer by layer."),
     "evaluate": Entry("mnetdsl.cli.evaluate", "Measure accuracy on labelled images."),
     "bench": Entry("mnetdsl.cli.bench", "Measure how fast a network runs."),

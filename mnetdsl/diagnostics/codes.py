@@ -226,6 +226,9 @@ CODES: dict[str, str] = {
     "MN2004": "an engine failed",
     "MN2005": "an engine computes something else",
     "MN2006": "an option that means nothing there",
+    # MN21xx: export to other tools
+    "MN2101": "a layer that the other format has not",
+    "MN2102": "an image that is read in two ways",
 }
 
 BUDGET_CODES = ("MN1103", "MN1104")

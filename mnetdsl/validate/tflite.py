@@ -61,9 +61,14 @@ class TensorMap:
     outputs: Mapping[str, int]
 
 
-def read_map(network: Path) -> TensorMap:
-    """The map beside `network`.mnet. Raises MN1310 where there is none, or where it is none."""
+def read_map(network: Path, against: Path | None = None) -> TensorMap:
+    """The map that an export wrote beside the file `against`, else the one that an import wrote beside `network`.mnet.
+
+    Raises MN1310 where there is none, or where it is none.
+    """
     path = network.with_suffix(".tensors.json")
+    if against is not None and against.with_suffix(".tensors.json").is_file():
+        path = against.with_suffix(".tensors.json")
     if not path.is_file():
         raise MnetError(_no_map(network, f"there is no `{path.name}` beside the network"))
     try:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +12,13 @@ import mnetdsl
 from mnetdsl.bench.float_module import behind_preprocessing
 from mnetdsl.interpreter import run
 from mnetdsl.ir.core import Module
+from tests.exporters.needs import need
 
 TOLERANCE = 1e-4
 """Of the largest magnitude: whole networks."""
 NETWORKS = ["mobilenet_v1", "mobilenet_v3_small", "mobilenet_edgetpu", "mobilenet_v4_hybrid_medium"]
 
 Array = NDArray[np.float32]
-
-
-def need(*modules: str) -> None:
-    for name in modules:
-        if find_spec(name) is None:
-            message = f"{name} is not installed (pip install 'mnetdsl[bench]')"
-            pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
 
 
 def network(name: str) -> tuple[Module, Array, Array]:
@@ -42,7 +34,7 @@ def network(name: str) -> tuple[Module, Array, Array]:
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("channels_first", [False, True])
 def test_onnxruntime_computes_the_same_logits(name: str, channels_first: bool) -> None:
-    need("onnx", "onnxruntime")
+    need("onnx", "onnxruntime", extra="bench")
     import onnxruntime
 
     from mnetdsl.exporters.onnx import to_onnx

@@ -1,0 +1,117 @@
+"""`mnet export`: a network as a file of another tool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mnetdsl.cli.options import json_option, load_with_weights, network_options, weights_option
+
+if TYPE_CHECKING:
+    from mnetdsl.api import Network
+    from mnetdsl.sema.values import Constant
+
+FORMATS = ("tflite", "onnx")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  mnet export build/vww --to tflite -o build/vww.tflite
+  mnet export mobilenet_v2 --weights v2.safetensors --to onnx -o build/v2.onnx
+  mnet export net.mnet --set resolution=96 -o build/net96.tflite
+  mnet validate build/vww --against build/vww.tflite
+"""
+)
+@network_options
+@weights_option
+@click.option("--to", type=click.Choice(FORMATS), help="The format. Default: the ending of the file.")
+@click.option("-o", "--output", metavar="FILE", required=True, help="The file to write.")
+@click.option("--force", is_flag=True, help="Overwrite the file where it exists.")
+@json_option
+def command(
+    file: str,
+    parameters: Mapping[str, Constant],
+    model: str | None,
+    weights: str | None,
+    to: str | None,
+    output: str,
+    force: bool,
+    layout: str,
+) -> None:
+    """Write FILE as .tflite or .onnx, for other tools.
+
+    FILE is a .mnet file, a folder that holds one, or a network of the zoo. A deployment with a table of quantization is
+    written as int8: TensorFlow Lite's reference kernels then compute the same bits as ours, which `mnet validate
+    --against` shows; ONNX has the QDQ form. Float networks take the normalized image; the report says how.
+    """
+    from mnetdsl.cli.console import print_json, print_table, talk, working
+    from mnetdsl.diagnostics import MnetError, error
+
+    path = Path(output)
+    ending = path.suffix.lower().removeprefix(".")
+    chosen = to or ending
+    if chosen not in FORMATS:
+        raise click.UsageError(f"{output} says no format: add --to tflite or --to onnx, or end it in .tflite or .onnx")
+    if ending != chosen and ending in FORMATS:
+        raise click.UsageError(f"--to {chosen} and the ending of {output} contradict each other")
+    network = load_with_weights(file, parameters, model, weights)
+    beside = [path.with_suffix(".tensors.json")] if chosen == "tflite" else []
+    taken = [place for place in (path, *beside) if place.exists()]
+    if taken and not force:
+        raise MnetError(
+            error(
+                "MN0910",
+                "the file exists already and is not overwritten",
+                location=str(taken[0]),
+                help="take another name, or `--force` to replace it",
+            )
+        )
+    with working(f"exporting {network.name}"):
+        files = network.export(chosen, path)
+    rows = _inputs(network, chosen)
+    if layout == "json":
+        inputs = [
+            {"name": name, "shape": list(shape), "element": element, "mean": list(mean), "std": list(std)}
+            for name, shape, element, mean, std in rows
+        ]
+        sizes = [{"name": name, "bytes": len(data)} for name, data in files.items()]
+        print_json({"name": network.name, "format": chosen, "inputs": inputs, "files": sizes})
+        return
+    print_table(
+        ("INPUT", "SHAPE", "TYPE", "HOLDS"),
+        [(row[0], "x".join(map(str, row[1])), row[2], _holds(*row[2:])) for row in rows],
+        (False, False, False, False),
+    )
+    talk(f"wrote {' and '.join(str(path.parent / name) for name in files)}")
+
+
+Row = tuple[str, tuple[int, ...], str, tuple[float, ...], tuple[float, ...]]
+"""Name, shape, element type, mean and std of an input of the file."""
+
+
+def _inputs(network: Network, to: str) -> list[Row]:
+    from mnetdsl.exporters.inputs import exported_inputs
+
+    rows: list[Row] = []
+    for found in exported_inputs(network.module):
+        shape = found.type.shape
+        if to == "onnx" and len(shape) == 4:
+            shape = (shape[0], shape[3], shape[1], shape[2])
+        rows.append((found.port.name, shape, found.type.element.dtype, found.mean, found.std))
+    return rows
+
+
+def _holds(element: str, mean: tuple[float, ...], std: tuple[float, ...]) -> str:
+    if not std:
+        return "what the network is given"
+    if element == "float32":
+        return f"(pixel - {_plain(mean)}) / {_plain(std)}"
+    return "pixel - 128" if element == "int8" else "pixel"
+
+
+def _plain(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:g}" for value in values)

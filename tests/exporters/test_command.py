@@ -1,0 +1,124 @@
+"""`mnet export`: files that other tools read, from the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mnetdsl
+from mnetdsl import exporters
+from mnetdsl.cli.main import main
+from mnetdsl.diagnostics import MnetError
+from mnetdsl.importers.tflite import import_bytes, import_tflite
+from tests.exporters.needs import need
+
+DATA = Path(os.environ.get("MNET_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
+NET = """mnet 1
+
+model net() {
+  input image: u8[16, 16, 3] { color = rgb, mean = [120.0, 110.0, 100.0], std = [60.0, 59.0, 58.0] }
+  x = conv2d(image, 8, kernel = 3, stride = 2) as stem
+  x = hard_swish(x)
+  x = depthwise_conv2d(x, stride = 2, padding = [1, 1, 1, 1]) as depthwise
+  output logits = dense(global_avg_pool(relu6(x)), 4) as classifier
+}
+"""
+
+
+Captured = pytest.CaptureFixture[str]
+
+
+def call(*arguments: str | Path) -> int:
+    return main([str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Path:
+    path = tmp_path / "net.mnet"
+    path.write_text(NET)
+    return path
+
+
+def test_a_float_network_is_imported_again_with_its_pixels_and_its_bits(
+    net: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    need("ai_edge_litert", "flatbuffers")
+    assert call("export", net, "--weights", "random:1", "-o", tmp_path / "out.tflite") == 0
+    assert "(pixel - 120, 110, 100) / 60, 59, 58" in capsys.readouterr().out
+    imported = import_tflite(tmp_path / "out.tflite")
+    for name, data in imported.files.items():
+        (tmp_path / name).write_bytes(data)
+    image = np.random.default_rng(1).integers(0, 256, (2, 16, 16, 3)).astype(np.uint8)
+    expected = mnetdsl.load(net).with_weights("random:1").run({"image": image})["logits"]
+    found = mnetdsl.load(tmp_path / "out.mnet").with_weights().run({"image": image})["logits"]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_every_layer_of_a_float_export_is_validated(net: Path, tmp_path: Path, capsys: Captured) -> None:
+    need("ai_edge_litert", "flatbuffers")
+    call("export", net, "--weights", "random:1", "--to", "tflite", "-o", tmp_path / "out.tflite")
+    capsys.readouterr()
+    assert call("validate", net, "--weights", "random:1", "--against", tmp_path / "out.tflite", "--format", "json") == 0
+    assert json.loads(capsys.readouterr().out)["backends"][0]["layers"]
+
+
+@pytest.mark.parametrize("name", ["vww_96_int8", "mobilenet_v1_0.25_224_quant"])
+def test_an_imported_int8_model_written_again_has_the_bits_of_the_first(name: str, tmp_path: Path) -> None:
+    need("ai_edge_litert", "flatbuffers")
+    path = DATA / "models" / f"{name}.tflite"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there; MNET_DATA names the folder that holds models/")
+    imported = import_tflite(path)
+    for file, data in imported.files.items():
+        (tmp_path / file).write_bytes(data)
+    network = tmp_path / f"{imported.name}.mnet"
+    written = tmp_path / "again" / "again.tflite"
+    assert call("export", network, "-o", written) == 0
+    report = mnetdsl.load(network).with_weights().validate_against(written)
+    assert report.agrees
+    assert len(report.backends[0].layers) > 25
+    again = import_bytes(written.read_bytes(), str(path), name=imported.name)
+    same = {file for file, data in imported.files.items() if again.files.get(file) == data}
+    assert same >= {f"{imported.name}.safetensors"}
+
+
+def test_files_that_exist_are_not_overwritten(net: Path, tmp_path: Path, capsys: Captured) -> None:
+    need("ai_edge_litert", "flatbuffers")
+    taken = tmp_path / "out.tensors.json"
+    taken.write_text("mine")
+    assert call("export", net, "--weights", "random:1", "-o", tmp_path / "out.tflite") == 1
+    assert "MN0910" in capsys.readouterr().err
+    assert taken.read_text() == "mine"
+    assert call("export", net, "--weights", "random:1", "-o", tmp_path / "out.tflite", "--force") == 0
+
+
+@pytest.mark.parametrize(
+    "arguments", [("-o", "out.bin"), ("--to", "onnx", "-o", "out.tflite"), ("--to", "coreml", "-o", "out")]
+)
+def test_a_format_that_is_none_is_a_mistake_of_usage(net: Path, arguments: tuple[str, ...]) -> None:
+    assert call("export", net, *arguments) == 2
+
+
+@pytest.mark.parametrize(("to", "code", "extra"), [("tflite", "MN1701", "tflite"), ("onnx", "MN1706", "onnx")])
+def test_a_missing_package_names_its_extra(
+    net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str, code: str, extra: str
+) -> None:
+    monkeypatch.setattr(exporters, "find_spec", lambda name: None)
+    with pytest.raises(MnetError) as missing:
+        mnetdsl.load(net).with_weights("random:1").export(to, tmp_path / f"out.{to}")
+    (problem,) = missing.value.diagnostics
+    assert problem.code == code
+    assert f"mnetdsl[{extra}]" in str(problem.help)
+    assert not (tmp_path / f"out.{to}").exists()
+
+
+def test_without_weights_nothing_is_written(net: Path, tmp_path: Path) -> None:
+    need("onnx")
+    with pytest.raises(MnetError) as missing:
+        mnetdsl.load(net).export("onnx", tmp_path / "out.onnx")
+    assert missing.value.diagnostics[0].code == "MN0720"
+    assert not (tmp_path / "out.onnx").exists()
