@@ -34,10 +34,9 @@ def chains(seed: int) -> Layers:
         activations = ("relu", "none") if (seed + index) % 2 else ("none", "relu")
         x = layers.input(*shape)
         filter = (3, 3, shape[2], 1)
-        same = {"padding": (1, 1, 1, 1), "activation": activations[0]}
-        x = layers.weighted("depthwise_conv2d", x, filter, **same)
+        x = layers.weighted("depthwise_conv2d", x, filter, activations[0], padding=(1, 1, 1, 1))
         x = layers.weighted("depthwise_conv2d", x, filter, activations[1], strides=(stride, stride), padding=padding)
-        x = layers.weighted("depthwise_conv2d", x, filter, **same)
+        x = layers.weighted("depthwise_conv2d", x, filter, activations[0], padding=(1, 1, 1, 1))
         layers.output(x)
     return layers
 

@@ -30,7 +30,8 @@ def some_sums(channel: Channel, rng: np.random.Generator) -> Array:
     """Both ends, all around each step, and random ones between."""
     around = (channel.steps()[:, None] + np.arange(-3, 4)).reshape(-1)
     free = rng.integers(channel.low_sum, channel.high_sum + 1, 2000)
-    return np.clip(np.concatenate([around, free]), channel.low_sum, channel.high_sum)
+    sums: Array = np.concatenate([around, free])
+    return sums.clip(channel.low_sum, channel.high_sum)
 
 
 @pytest.mark.parametrize("shift", [-14, -9, -6, -1, 0, 2])

@@ -11,21 +11,16 @@ from collections.abc import Callable
 from typing import Any
 
 from mnetdsl.backends.c.choice import Rule
-from mnetdsl.backends.c.quantized.dsp import depthwise, pointwise
+from mnetdsl.backends.c.quantized.dsp import depthwise, pointwise, window
 from mnetdsl.ir.core import Op
 
-DSP_RULES: dict[str, tuple[Callable[[Any], bool], Rule[Any]]] = {
-    "conv2d": (pointwise.fits, pointwise.RULE),
-    "depthwise_conv2d": (depthwise.fits, depthwise.RULE),
+DSP_RULES: dict[str, tuple[tuple[Callable[[Any], bool], Rule[Any]], ...]] = {
+    "conv2d": ((pointwise.fits, pointwise.RULE), (window.fits, window.RULE)),
+    "depthwise_conv2d": ((depthwise.fits, depthwise.RULE),),
 }
-"""By operation: whether shapes and elements suit the kernel, and its rule."""
+"""By operation: whether shapes and elements suit a kernel, and its rule; the first that fits is taken."""
 
 
 def dsp_rule(op: Op) -> Rule[Any] | None:
     """The rule of a quantized operation; None where it has no kernel here."""
-    fits, rule = DSP_RULES.get(op.opcode, (_never, None))
-    return rule if fits(op) else None
-
-
-def _never(op: Op) -> bool:
-    return False
+    return next((rule for fits, rule in DSP_RULES.get(op.opcode, ()) if fits(op)), None)

@@ -31,6 +31,7 @@ CHANNELS = 4
 """Worked on at a time: the bytes of a register."""
 KERNEL = (3, 3)
 PREFERRED_SHIFT = 10
+_SOURCES = ("window", "dsp/job", "dsp/depthwise")
 _LINES = 3
 _UNROLLED = 12
 """Columns at most in a turn of the kernel's loop, a multiple of the three sums in flight."""
@@ -93,7 +94,7 @@ def choose(op: DepthwiseConv2d) -> Choice:
     scratch = Scratch(shape_of(op).scratch_bytes, 1)
     return replace(
         depthwise_conv2d.choose(op),
-        sources=("window", "quantized", "dsp/job", "dsp/depthwise"),
+        sources=_SOURCES,
         functions=("dsp_depthwise",),
         modes=(Mode("lines", (clearance,), scratch),),
     )
@@ -106,7 +107,10 @@ def emit(op: DepthwiseConv2d, emitter: Emitter) -> Sequence[Call]:
     prepare = emitter.kernel("dsp/depthwise_columns", f"dsp_columns_{shape.stride}", stride=shape.stride)
     zeros = str(grid(op.input.type).zero_point)
     calls = []
-    for number, group in enumerate(groups(layer, CHANNELS, PREFERRED_SHIFT)):
+    found = groups(layer, CHANNELS, PREFERRED_SHIFT)
+    if any(group.kind == PLAIN for group in found):
+        emitter.choose_again(replace(emitter.choice, sources=("quantized", *_SOURCES)))
+    for number, group in enumerate(found):
         stream = emitter.add(f"{op.name}.stream{number or ''}", pack(layer, group), "DSP")
         arguments = (
             window,
@@ -148,7 +152,7 @@ def _kernel(op: DepthwiseConv2d, shape: Shape, group: Group, emitter: Emitter) -
 
 def _words(group: Group) -> int:
     """Of a channel in the stream: three of weights, the offset, and what the finish loads."""
-    return 4 + group.words.shape[1]
+    return 4 + int(group.words.shape[1])
 
 
 def pack(layer: Layer, group: Group) -> NDArray[np.int32]:

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from mnetdsl.backends.c.choice import Choice, Rule
 from mnetdsl.backends.c.emitter import Emitter
 from mnetdsl.backends.c.ops.conv2d import is_pointwise
-from mnetdsl.backends.c.ops.window import backward, forward
 from mnetdsl.backends.c.program import Call
 from mnetdsl.backends.c.quantized import conv2d
 from mnetdsl.backends.c.quantized.dsp.finish import (
@@ -35,14 +34,13 @@ from mnetdsl.backends.c.quantized.dsp.finish import (
 from mnetdsl.backends.c.quantized.dsp.steps import SCALE
 from mnetdsl.ir.ops.conv2d import Conv2d
 from mnetdsl.ir.types import ElementType
-from mnetdsl.plan.sweep import Sweep, pixel_sweep
-from mnetdsl.plan.tasks import Clearance, Mode, Scratch
+from mnetdsl.plan.tasks import Scratch
 
 UNIT = 3
 """Pixels that are read before any of them is written."""
 BLOCK = 4
 """Input channels in a word."""
-_EXPANDED = 6
+EXPANDED = 6
 """Bytes of scratch memory for an input channel of three pixels: two halves each."""
 _UNROLLED = 8
 """Blocks at most in a turn of the kernel's loop."""
@@ -58,28 +56,11 @@ def fits(op: Conv2d) -> bool:
 
 
 def choose(op: Conv2d) -> Choice:
-    portable = conv2d.choose(op)
-    pixels, inputs, outputs = op.type.elements // op.type.shape[3], op.input.type.shape[3], op.type.shape[3]
-    # The kernel reads three pixels before it writes them, the portable one works pixel by pixel: safe for both.
-    sweeps = (_unit_sweep(pixels, inputs, outputs), pixel_sweep(pixels, inputs, outputs, 1))
-    ahead = [forward(sweep, op.input.type) for sweep in sweeps]
-    behind = [backward(sweep, op.input.type, op.type) for sweep in sweeps]
-    scratch = Scratch(_EXPANDED * inputs, 1)
-    modes = (
-        Mode("forward", (_both(*ahead),), scratch),
-        Mode("backward", (_both(*behind),), scratch),
-    )
-    return replace(portable, sources=_SOURCES, functions=("dsp_pointwise",), modes=modes)
-
-
-def _unit_sweep(pixels: int, inputs: int, outputs: int) -> Sweep:
-    begin = np.arange(0, pixels, UNIT, dtype=np.int64)
-    end = np.minimum(begin + UNIT, pixels)
-    return Sweep(UNIT * outputs, UNIT * outputs, begin * inputs, end * inputs)
-
-
-def _both(first: Clearance, second: Clearance) -> Clearance:
-    return Clearance(max(first.above, second.above), max(first.below, second.below))
+    """Three pixels are read before any of them is written, which is safe wherever pixel by pixel is."""
+    chosen = conv2d.choose(op)
+    scratch = Scratch(EXPANDED * op.input.type.shape[3], 1)
+    modes = tuple(replace(mode, scratch=scratch) for mode in chosen.modes)
+    return replace(chosen, sources=_SOURCES, functions=("dsp_pointwise",), modes=modes)
 
 
 def emit(op: Conv2d, emitter: Emitter) -> Sequence[Call]:
@@ -121,8 +102,12 @@ def kernel(inputs: int, finish: Finish, emitter: Emitter) -> str:
 
 def pack(layer: Layer, finish: Finish) -> NDArray[np.int32] | None:
     """The words in the order in which the kernel loads them, for each pair of channels: offsets, a word of each for
-    every four inputs, then what the finish loads. None where two weights do not fit a half."""
+    every four inputs, then what the finish loads. None where two weights do not fit a half.
+
+    Inputs are filled up to a multiple of four, with weights of 0.
+    """
     taps = np.where(layer.constants, 0, layer.taps)
+    taps = np.pad(taps, ((0, -len(taps) % BLOCK), (0, 0)))
     pairs = SCALE * taps[0::2] + taps[1::2]
     if pairs.size and (pairs.max() >= _REACH or pairs.min() < -_REACH):
         return None

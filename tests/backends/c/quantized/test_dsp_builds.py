@@ -1,0 +1,69 @@
+"""What is generated for DSP cores, elsewhere: under sanitizers on a host, by other compilers, for cores without DSP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mnetdsl.backends.c import Options, generate
+from mnetdsl.targets import CORES
+from tests.backends.c.harness import run_command, write
+from tests.backends.c.quantized import test_dsp_depthwise, test_dsp_pointwise, test_dsp_window
+from tests.backends.c.quantized.layers import Layers, different
+from tests.toolchain import require
+
+DSP = Options(core=CORES["cortex-m4"])
+CHAINS = {
+    "pointwise": test_dsp_pointwise.chains,
+    "depthwise": test_dsp_depthwise.chains,
+    "window": test_dsp_window.chains,
+}
+SANITIZED = "-O1 -fsanitize=address,undefined -fno-sanitize-recover=all"
+STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
+ARM = ("-mthumb", "-isystem", "/usr/lib/arm-none-eabi/include", "-O2", *STRICT)
+COMPILERS = {
+    "gcc-m4": ("arm-none-eabi-gcc", "-mcpu=cortex-m4", *ARM),
+    "gcc-m33-unoptimized": ("arm-none-eabi-gcc", "-mcpu=cortex-m33", *ARM, "-O0"),
+    "gcc-m3": ("arm-none-eabi-gcc", "-mcpu=cortex-m3", *ARM),
+    "clang-m4": ("clang", "--target=arm-none-eabi", "-mcpu=cortex-m4", *ARM),
+    "clang-m33": ("clang", "--target=arm-none-eabi", "-mcpu=cortex-m33", *ARM),
+    "clang-host": ("clang", "-std=c99", "-pedantic", *STRICT),
+    "c++": ("g++", "-x", "c++", *STRICT),
+}
+
+
+def every_kind() -> Layers:
+    layers = Layers(11)
+    x = layers.weighted("conv2d", layers.input(9, 11, 3), (3, 3, 3, 8), "relu", strides=(2, 2), padding=(1, 1, 1, 1))
+    for stride in (1, 2):
+        x = layers.weighted("depthwise_conv2d", x, (3, 3, 8, 1), "relu", strides=(stride, stride), padding=(1, 1, 1, 1))
+        x = layers.weighted("conv2d", x, (1, 1, 8, 8), "none")
+    layers.output(x)
+    return layers
+
+
+@pytest.mark.parametrize("kind", CHAINS)
+def test_twins_are_clean_under_the_sanitizers(kind: str, tmp_path: Path) -> None:
+    require("gcc")
+    require("make")
+    layers = CHAINS[kind](5)
+    folder = write(tmp_path, generate(layers.module, options=DSP).files)
+    run_command(["make", "CC=gcc", f"CFLAGS={SANITIZED}", f"LDFLAGS={SANITIZED}"], folder)
+    inputs = {name: array[2:3] for name, array in layers.inputs().items()}
+    outputs = [port.name for port in layers.module.graph.outputs]
+    for name, array in inputs.items():
+        (folder / f"{name}.bin").write_bytes(array.tobytes())
+    run_command(["./net_main", *(f"{name}.bin" for name in (*inputs, *outputs))], folder)
+    expected = layers.expected(inputs)
+    found = {name: np.fromfile(folder / f"{name}.bin", np.int8).reshape(expected[name].shape) for name in outputs}
+    assert different(found, {name: expected[name] for name in outputs}) == []
+
+
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_other_compilers_take_it_without_a_warning(compiler: str, tmp_path: Path) -> None:
+    command = COMPILERS[compiler]
+    require(command[0])
+    folder = write(tmp_path, generate(every_kind().module, options=DSP).files)
+    run_command([*command, "-c", "net.c", "-o", "net.o"], folder)
