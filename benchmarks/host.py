@@ -1,8 +1,9 @@
 """Float networks on this processor, ours beside other engines; see `mnetdsl.bench.host` for how it is measured.
 
-    python benchmarks/host.py [--network mobilenet_v2 ...] [--threads 1,2] [--rounds 9]
+    python benchmarks/host.py [--network mobilenet_v2 ...] [--threads 1,2] [--rounds 9] [--precision bf16]
 
-Needs the extra [bench]. Prints a table a network and writes benchmarks/results/host_<network>.json.
+Needs the extra [bench]. Prints a table a network and writes benchmarks/results/host_<network>.json, for bf16
+host_<network>_bf16.json.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from mnetdsl.cli.console import print_table
 
 RESULTS = Path(__file__).parent / "results"
 NETWORKS = ("mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v4_conv_small")
-ENGINES = ("iree", "litert", "onnxruntime", "openvino")
+ENGINES = {"f32": ("iree", "litert", "onnxruntime", "openvino"), "bf16": ("openvino",)}
+"""By precision."""
 
 
 def main() -> None:
@@ -26,18 +28,27 @@ def main() -> None:
     parser.add_argument("--network", nargs="+", default=list(NETWORKS))
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--precision", choices=list(ENGINES), default="f32")
     asked = parser.parse_args()
     threads = tuple(int(word) for word in asked.threads.split(","))
     RESULTS.mkdir(exist_ok=True)
     for name in asked.network:
         module = mnetdsl.load(name).with_weights("random:1").optimized()
-        report = measure("iree-cpu", Request(module, threads=threads, against=ENGINES, rounds=asked.rounds))
+        request = Request(
+            module,
+            threads=threads,
+            against=ENGINES[asked.precision],
+            rounds=asked.rounds,
+            precision=asked.precision,
+        )
+        report = measure("iree-cpu", request)
         table = report.table()
         print("\n".join(report.heading()), end="\n\n")
         print_table(table.header, table.rows, table.right)
         print("\n" + "\n".join(report.notes()), end="\n\n")
         sys.stdout.flush()
-        (RESULTS / f"host_{name}.json").write_text(json.dumps(report.to_json(), indent=2) + "\n")
+        suffix = "" if asked.precision == "f32" else f"_{asked.precision}"
+        (RESULTS / f"host_{name}{suffix}.json").write_text(json.dumps(report.to_json(), indent=2) + "\n")
 
 
 if __name__ == "__main__":

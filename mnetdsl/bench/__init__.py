@@ -19,8 +19,8 @@ class Request:
     """What to measure.
 
     module: optimized, with weights. machine: what follows the colon of `--on KIND:MACHINE`, else empty.
-    threads, against, rounds: numbers of threads, other engines by name, rounds of measuring; a kind for which one of
-    them means nothing refuses other than its default.
+    threads, against, rounds, precision: numbers of threads, other engines by name, rounds of measuring, f32 or bf16; a
+    kind for which one of them means nothing refuses other than its default.
     """
 
     module: Module
@@ -28,6 +28,7 @@ class Request:
     threads: tuple[int, ...] = (1,)
     against: tuple[str, ...] = ()
     rounds: int = 7
+    precision: str = "f32"
     progress: Callable[[str], None] = lambda message: None
 
 

@@ -32,21 +32,23 @@ class Running:
 
 @dataclass(frozen=True)
 class Engine:
-    """package: what PyPI calls it. file: which of the prepared files it reads."""
+    """package: what PyPI calls it. file: which of the prepared files it reads. load: from that file, inputs, threads
+    and precision. bfloat: whether it computes in bf16 where that is asked for."""
 
     package: str
     file: str
-    load: Callable[[Path, Sequence[Array], int], Running]
+    load: Callable[[Path, Sequence[Array], int, str], Running]
+    bfloat: bool = False
 
 
-def _iree(path: Path, inputs: Sequence[Array], threads: int) -> Running:
+def _iree(path: Path, inputs: Sequence[Array], threads: int, precision: str) -> Running:
     from mnetdsl.backends.iree.resident import Resident
 
     network = Resident(path.read_bytes(), "main", inputs, threads)
     return Running(network.step, network.result)
 
 
-def _onnxruntime(path: Path, inputs: Sequence[Array], threads: int) -> Running:
+def _onnxruntime(path: Path, inputs: Sequence[Array], threads: int, precision: str) -> Running:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -63,14 +65,14 @@ def _onnxruntime(path: Path, inputs: Sequence[Array], threads: int) -> Running:
     return Running(lambda: session.run_with_iobinding(binding), lambda: list(binding.copy_outputs_to_cpu()))
 
 
-def _openvino(path: Path, inputs: Sequence[Array], threads: int) -> Running:
+def _openvino(path: Path, inputs: Sequence[Array], threads: int, precision: str) -> Running:
     import openvino
 
     settings = {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": "1",
         "INFERENCE_NUM_THREADS": str(threads),
-        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_PRECISION_HINT": precision,
     }
     model = openvino.Core().compile_model(str(path), "CPU", settings)
     request = model.create_infer_request()
@@ -82,7 +84,7 @@ def _openvino(path: Path, inputs: Sequence[Array], threads: int) -> Running:
     )
 
 
-def _litert(path: Path, inputs: Sequence[Array], threads: int) -> Running:
+def _litert(path: Path, inputs: Sequence[Array], threads: int, precision: str) -> Running:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(path), num_threads=threads)
@@ -98,12 +100,12 @@ def _channels_first(array: Array) -> Array:
 
 
 ENGINES: dict[str, Engine] = {
-    OURS: Engine("iree-base-runtime", "own.vmfb", _iree),
+    OURS: Engine("iree-base-runtime", "own.vmfb", _iree, bfloat=True),
     IREE: Engine("iree-base-runtime", "linalg.vmfb", _iree),
     PEAK: Engine("iree-base-runtime", "peak.vmfb", _iree),
     "litert": Engine("ai-edge-litert", "network.tflite", _litert),
     "onnxruntime": Engine("onnxruntime", "network.onnx", _onnxruntime),
-    "openvino": Engine("openvino", "network.onnx", _openvino),
+    "openvino": Engine("openvino", "network.onnx", _openvino, bfloat=True),
 }
 """Ours; IREE's own code generation from linalg, at its highest level with data tiling; the register-only loop that
 shows the processor's peak; other people's engines."""

@@ -40,8 +40,8 @@ PEAK_ROUNDS = 20_000
 """Of the register-only loop a workgroup: some milliseconds a run."""
 PATIENCE = 600.0
 """Seconds after which an engine is taken for hanging."""
-AGREEMENT = 1e-3
-"""Largest difference of outputs from the interpreter's, as a fraction of their largest magnitude."""
+AGREEMENT = {"f32": 1e-3, "bf16": 0.1}
+"""Largest difference of outputs from the interpreter's, as a fraction of their largest magnitude, by precision."""
 
 
 def measure(request: Request) -> HostReport:
@@ -57,6 +57,7 @@ def measure(request: Request) -> HostReport:
         )
     names = (OURS, *(name for name in request.against if name != OURS))
     check_engines(names)
+    check_precision(names, request.precision)
     module = behind_preprocessing(request.module)
     random = np.random.default_rng(1)
     inputs = [random.standard_normal(port.value.type.shape).astype(np.float32) for port in module.graph.inputs]
@@ -64,10 +65,10 @@ def measure(request: Request) -> HostReport:
     with tempfile.TemporaryDirectory(prefix="mnet-bench-") as name:
         folder = Path(name)
         request.progress("preparing files")
-        peak_macs = prepare(module, names, inputs, folder)
+        peak_macs = prepare(module, names, inputs, folder, request.precision)
         turns = _take_turns(request, names, [f"input_{index}.npy" for index in range(len(inputs))], folder)
         differences = {engine: _difference(folder, engine, list(reference.values())) for engine in names}
-    _check_agreement(differences)
+    _check_agreement(differences, AGREEMENT[request.precision])
     measured = []
     for threads in request.threads:
         for engine in names:
@@ -76,7 +77,7 @@ def measure(request: Request) -> HostReport:
                 Measured(
                     engine,
                     threads,
-                    "f32",
+                    request.precision,
                     tuple(median(turn.ms) for turn in mine),
                     tuple(turn.cpu_ms for turn in mine),
                     differences[engine],
@@ -118,6 +119,26 @@ def check_engines(names: Sequence[str]) -> None:
         )
 
 
+def check_precision(names: Sequence[str], precision: str) -> None:
+    """Raises `MnetError`: MN1107 where this processor has no such precision, MN2006 for engines that have not."""
+    if precision == "f32":
+        return
+    from mnetdsl.backends.targets import check_precision as check_target_precision
+
+    check_target_precision("iree-cpu", precision)
+    without = [name for name in names if not ENGINES[name].bfloat]
+    if without:
+        others = ", ".join(name for name, engine in ENGINES.items() if engine.bfloat and name != OURS)
+        raise MnetError(
+            error(
+                "MN2006",
+                f"{' and '.join(without)} {'computes' if len(without) == 1 else 'compute'} in float32 alone",
+                help=f"engines with {precision}: {others}",
+            ),
+            exit_code=ExitCode.USAGE,
+        )
+
+
 def _installed(package: str) -> bool:
     try:
         version(package)
@@ -126,11 +147,12 @@ def _installed(package: str) -> bool:
     return True
 
 
-def prepare(module: Module, names: Sequence[str], inputs: Sequence[Array], folder: Path) -> int:
-    """Writes the inputs and what each engine reads; returns the multiply-adds of a run of the peak, 0 for none."""
+def prepare(module: Module, names: Sequence[str], inputs: Sequence[Array], folder: Path, precision: str) -> int:
+    """Writes the inputs and what each engine reads; returns the multiply-adds of a run of the peak, 0 for none: it is
+    that of float32."""
     from mnetdsl.backends.iree.compiler import compile_mlir
     from mnetdsl.backends.iree.emission import emit
-    from mnetdsl.backends.iree.kernels.machine import isa_of
+    from mnetdsl.backends.iree.kernels.machine import bfloat_of, isa_of
     from mnetdsl.backends.iree.kernels.peak import peak_module
     from mnetdsl.backends.iree.targets import TARGETS
 
@@ -147,10 +169,11 @@ def prepare(module: Module, names: Sequence[str], inputs: Sequence[Array], folde
         from mnetdsl.exporters.tflite import to_tflite
 
         (folder / "network.tflite").write_bytes(to_tflite(module))
-    (folder / "own.vmfb").write_bytes(compile_mlir(emit(module, isa=isa).text, module.name, target))
+    bfloat = bfloat_of(target) if precision == "bf16" else None
+    (folder / "own.vmfb").write_bytes(compile_mlir(emit(module, isa=isa, bfloat=bfloat).text, module.name, target))
     if "linalg.vmfb" in files:
         (folder / "linalg.vmfb").write_bytes(compile_mlir(emit(module).text, module.name, target))
-    if isa is None:
+    if isa is None or bfloat is not None:
         return 0
     text, kernel = peak_module(isa, PEAK_ROUNDS)
     (folder / ENGINES[PEAK].file).write_bytes(compile_mlir(text, "peak", target))
@@ -182,6 +205,7 @@ def _take_turns(
                 "file": ENGINES[name].file,
                 "inputs": ["peak.npy"] if name == PEAK else list(inputs),
                 "threads": threads,
+                "precision": request.precision,
                 "seconds": SECONDS,
                 "outputs": "." if index == 0 and name != PEAK else None,
             }
@@ -229,8 +253,8 @@ def _difference(folder: Path, engine: str, reference: Sequence[Array]) -> float:
     return max(differences)
 
 
-def _check_agreement(differences: Mapping[str, float]) -> None:
-    wrong = {engine: difference for engine, difference in differences.items() if not difference <= AGREEMENT}
+def _check_agreement(differences: Mapping[str, float], most: float) -> None:
+    wrong = {engine: difference for engine, difference in differences.items() if not difference <= most}
     if wrong:
         listing = ", ".join(f"{engine} by {difference:.1e}" for engine, difference in wrong.items())
         raise MnetError(

@@ -105,7 +105,7 @@ def check_options(request: Request) -> None:
     """Raises `MnetError` MN2006: instructions are counted once, on one core, beside nobody."""
     usual = Request(request.module)
     given = {"--threads": request.threads != usual.threads, "--against": request.against != usual.against}
-    given["--rounds"] = request.rounds != usual.rounds
+    given |= {"--rounds": request.rounds != usual.rounds, "--precision": request.precision != usual.precision}
     useless = [option for option, is_given in given.items() if is_given]
     if useless:
         raise MnetError(

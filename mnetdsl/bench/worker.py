@@ -1,6 +1,7 @@
 """An engine's turn, in a process of its own: `python -m mnetdsl.bench.worker REQUEST` prints its times as JSON.
 
-REQUEST is JSON: engine, file, inputs (.npy paths), threads, seconds, outputs (a folder for .npy files, or null).
+REQUEST is JSON: engine, file, inputs (.npy paths), threads, precision, seconds, outputs (a folder for .npy files, or
+null).
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ FEWEST_RUNS = 15
 def main(request: str) -> None:
     wanted = json.loads(request)
     engine = ENGINES[wanted["engine"]]
-    running = engine.load(Path(wanted["file"]), [np.load(path) for path in wanted["inputs"]], wanted["threads"])
+    inputs = [np.load(path) for path in wanted["inputs"]]
+    running = engine.load(Path(wanted["file"]), inputs, wanted["threads"], wanted["precision"])
     calm_scheduling()
     warm = time.perf_counter() + WARM_UP
     running.step()

@@ -31,6 +31,7 @@ def parse_names(context: click.Context, option: click.Parameter, value: str | No
 Examples:
   mnet bench mobilenet_v2 --weights random:1 --on iree-cpu
   mnet bench net.mnet --on iree-cpu --threads 1,2 --against litert,onnxruntime,openvino
+  mnet bench mobilenet_v2 --weights random:1 --on iree-cpu --precision bf16 --against openvino
   mnet bench net.mnet --on qemu:cortex-m4 --format json
 """
 )
@@ -55,6 +56,13 @@ Examples:
     show_default=True,
     help="How often each engine gets its turn, in a process of its own.",
 )
+@click.option(
+    "--precision",
+    type=click.Choice(["f32", "bf16"]),
+    default="f32",
+    show_default=True,
+    help="What float networks are computed in; bf16 beside openvino alone.",
+)
 @json_option
 def command(
     file: str,
@@ -65,6 +73,7 @@ def command(
     threads: tuple[int, ...],
     against: tuple[str, ...],
     rounds: int,
+    precision: str,
     layout: str,
 ) -> None:
     """Measure how fast FILE runs.
@@ -78,7 +87,14 @@ def command(
     check_kind(on)
     network = load_with_weights(file, parameters, model, weights)
     with working(f"measuring {network.name}") as progress:
-        request = Request(network.optimized(), threads=threads, against=against, rounds=rounds, progress=progress)
+        request = Request(
+            network.optimized(),
+            threads=threads,
+            against=against,
+            rounds=rounds,
+            precision=precision,
+            progress=progress,
+        )
         report = measure(on, request)
     if layout == "json":
         print_json(report.to_json())

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mnetdsl.backends.iree.kernels.amx import DEPTH, ROWS, tiles
 from mnetdsl.backends.iree.kernels.bfloat import bits_of
 from mnetdsl.backends.iree.kernels.blocking import FEW_ROWS, WIDEST, choose_block
 from mnetdsl.backends.iree.kernels.chain import Layer, Stage
@@ -20,7 +21,7 @@ from mnetdsl.backends.iree.kernels.packing import pad_last, padded_size, panels
 from mnetdsl.backends.iree.kernels.pairs import LANES, PairPointwise, paired
 from mnetdsl.backends.iree.kernels.pointwise import Pointwise
 from mnetdsl.backends.iree.kernels.storage import Storage
-from mnetdsl.backends.iree.kernels.tiles import ROWS, TilePointwise, tiles
+from mnetdsl.backends.iree.kernels.tiles import TileConvolution, padded_window
 from mnetdsl.backends.iree.kernels.window import Window
 from mnetdsl.ir.core import Op, Value
 from mnetdsl.ir.ops.conv2d import Conv2d
@@ -54,37 +55,53 @@ class Filter:
 
     def kernel(
         self, isa: Isa, pitch: int, storage: Storage, elements: Elements
-    ) -> Layer | TilePointwise | PairPointwise:
-        """The kernel of the whole layer, for an input of this pitch."""
-        if self.kind == "pointwise" and storage.bfloat is not None:
+    ) -> Layer | TileConvolution | PairPointwise:
+        """The kernel of the whole layer, for an input of this pitch, which is stored like any map where `takes_map`."""
+        if self.kind != "depthwise" and self.takes_map(storage):
             return self._bfloat(isa, pitch, storage, elements)
         rows, columns = self.window.outputs
         # A pass over few rows is too short to bring the weights of a wide panel meanwhile.
         widest = 2 if 1 < rows * columns <= FEW_ROWS else WIDEST
         return self._layer(isa, pitch, rows * columns, widest, storage.multiple, elements)
 
+    def takes_map(self, storage: Storage) -> bool:
+        """Whether the kernel reads a map as layers store it for each other, not also any other pitch or element."""
+        if self.kind != "convolution":
+            return self.kind == "depthwise" or storage.bfloat is not None
+        rows, columns = self.window.outputs
+        tiled = storage.bfloat is not None and storage.bfloat.tiles
+        return tiled and self.weights.shape[2] >= DEPTH // 2 and rows * columns >= ROWS
+
     def stage(self, isa: Isa, pitch: int) -> Stage:
         """The layer as one of a chain, for an input of this pitch: its weights are near, since each row reads them."""
         return Stage(self._layer(isa, pitch, self.window.outputs[1], WIDEST, isa.lanes, FLOAT), self.window)
 
-    def packed(self, layer: Layer | TilePointwise | PairPointwise) -> tuple[Weights, Array]:
+    def packed(self, layer: Layer | TileConvolution | PairPointwise) -> tuple[Weights, Array]:
         """Weights and bias as `layer`, from `kernel` or `stage`, reads them; flat."""
         bias = pad_last(self.bias, layer.channels)
         if isinstance(layer, Depthwise):
             return pad_last(self.weights, layer.channels).reshape(-1), bias
+        if isinstance(layer, TileConvolution | PairPointwise):
+            taps = np.pad(
+                self.weights,
+                [(0, 0), (0, 0), (0, layer.depth - self.weights.shape[2]), (0, layer.channels - self.weights.shape[3])],
+            )
+            bits = bits_of(taps.reshape(-1, layer.channels))
+            return tiles(bits) if isinstance(layer, TileConvolution) else paired(
+                bits, layer.block.vectors * LANES
+            ), bias
         matrix = pad_last(self.weights, layer.channels).reshape(-1, layer.channels)
-        if isinstance(layer, TilePointwise | PairPointwise):
-            bits = bits_of(np.pad(matrix, [(0, layer.depth - len(matrix)), (0, 0)]))
-            return tiles(bits) if isinstance(layer, TilePointwise) else paired(bits, layer.block.vectors * LANES), bias
         return panels(matrix, layer.block.vectors * layer.lanes), bias
 
-    def _bfloat(self, isa: Isa, pitch: int, storage: Storage, elements: Elements) -> TilePointwise | PairPointwise:
-        """Tiles where there are rows to fill one."""
+    def _bfloat(self, isa: Isa, pitch: int, storage: Storage, elements: Elements) -> TileConvolution | PairPointwise:
+        """Tiles where there are pixels to fill one."""
         rows, columns = self.window.outputs
         channels = padded_size(self.weights.shape[-1], storage.multiple)
         added = self.residual is not None
         if storage.bfloat is not None and storage.bfloat.tiles and rows * columns >= ROWS:
-            return TilePointwise(rows * columns, pitch, channels, self.activation, added, elements.target)
+            flat = Window((1, rows * columns), (1, 1), (1, 1), (0, 0, 0, 0))
+            window = flat if self.kind == "pointwise" else padded_window(self.window)
+            return TileConvolution(window, pitch, channels, self.activation, added, elements.target)
         block = choose_block(isa, rows * columns, channels // LANES, WIDEST)
         return PairPointwise(rows * columns, pitch, channels, block, self.activation, added, elements.target)
 

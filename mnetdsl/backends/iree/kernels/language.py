@@ -202,6 +202,11 @@ def filled(value: float, type: Any) -> MlirValue:
     return arith.constant(type, number)
 
 
+def zeros(type: Any) -> MlirValue:
+    """A vector of integers that are all 0."""
+    return arith.constant(type, mlir.DenseElementsAttr.get_splat(type, mlir.IntegerAttr.get(type.element_type, 0)))
+
+
 def vector_type(lanes: int) -> Any:
     return mlir.VectorType.get([lanes], mlir.F32Type.get())
 

@@ -15,7 +15,7 @@ from mnetdsl.backends.iree.kernels.isa import Isa
 from mnetdsl.backends.iree.kernels.packing import pad_last, padded_size
 from mnetdsl.backends.iree.kernels.pairs import PairPointwise
 from mnetdsl.backends.iree.kernels.storage import F32, Storage
-from mnetdsl.backends.iree.kernels.tiles import TilePointwise
+from mnetdsl.backends.iree.kernels.tiles import PadMap, TileConvolution
 from mnetdsl.backends.iree.layout import Packed, stored_as
 from mnetdsl.backends.iree.scope import Scope
 from mnetdsl.backends.iree.tensors import MlirValue
@@ -64,10 +64,12 @@ def filter_layer(shop: Workshop, op: Op) -> str | Unsuitable:
     filter = describe(op, shop.scope.array)
     if isinstance(filter, Unsuitable):
         return filter
-    anything = filter.kind == "convolution" or (filter.kind == "pointwise" and shop.storage.bfloat is None)
-    source = shop.scope.packed(filter.input) if anything else shop.map(filter.input)
+    source = shop.map(filter.input) if filter.takes_map(shop.storage) else shop.scope.packed(filter.input)
     kernel = filter.kernel(shop.isa, source.pitch, shop.storage, shop.elements(op, source.element))
-    arguments = [source.value, *_parameters(shop, op, filter, kernel)]
+    value = source.value
+    if isinstance(kernel, TileConvolution) and filter.kind == "convolution" and kernel.window != filter.window:
+        (value,) = shop.executables.dispatch(PadMap(filter.window, kernel.window.size, source.pitch), [value])
+    arguments = [value, *_parameters(shop, op, filter, kernel)]
     if filter.residual is not None:
         arguments.append(shop.lanewise(filter.residual))
     return shop.run(op, kernel, arguments)
@@ -97,7 +99,7 @@ def chain(shop: Workshop, layers: Sequence[Op]) -> str:
 
 
 def _parameters(
-    shop: Workshop, op: Op, filter: Filter, layer: Layer | TilePointwise | PairPointwise
+    shop: Workshop, op: Op, filter: Filter, layer: Layer | TileConvolution | PairPointwise
 ) -> list[MlirValue]:
     weights, bias = filter.packed(layer)
     return [shop.scope.prepared(f"{op.name}.packed", weights), shop.scope.prepared(f"{op.name}.packed_bias", bias)]

@@ -13,11 +13,11 @@ import mnetdsl
 from mnetdsl.backends.iree import emission
 from mnetdsl.backends.iree.accuracy import measure
 from mnetdsl.backends.iree.compiler import compile_mlir
+from mnetdsl.backends.iree.kernels.amx import tiles
 from mnetdsl.backends.iree.kernels.bfloat import bits_of
 from mnetdsl.backends.iree.kernels.isa import BFLOATS, Bfloat, choose_bfloat
 from mnetdsl.backends.iree.kernels.machine import bfloat_of, features_of, isa_of
 from mnetdsl.backends.iree.kernels.pairs import paired
-from mnetdsl.backends.iree.kernels.tiles import tiles
 from mnetdsl.backends.iree.package import generate
 from mnetdsl.backends.iree.session import Session
 from mnetdsl.backends.iree.targets import TARGETS
