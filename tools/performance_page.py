@@ -24,8 +24,8 @@ RESULTS = ROOT / "benchmarks" / "results"
 OURS = "mnetdsl"
 COMPILER = "iree"
 """IREE's own code generation, at its highest level with data tiling."""
-MARKS = {1: 1.10, 2: 1.05}
-"""By number of threads: the ratio to the fastest of the peers that float32 aims at."""
+MARKS = {("f32", 1): 1.10, ("f32", 2): 1.05, ("bf16", 1): 1.0, ("bf16", 2): 1.0}
+"""By precision and number of threads: the ratio to the fastest of the peers that is aimed at."""
 COMPILER_MARK = 1.7
 
 
@@ -117,11 +117,11 @@ def _mark(network: str, threads: int, precision: str, measured: Sequence[Row]) -
     here = [row for row in measured if (row.network, row.threads, row.precision) == (network, threads, precision)]
     peers = [row for row in here if row.engine not in (OURS, COMPILER)]
     plain = next((row for row in here if row.engine == COMPILER), None)
-    if not peers or threads not in MARKS:
+    if not peers or (precision, threads) not in MARKS:
         return []
     best = min(peers, key=lambda row: row.ratio)
     own = ("", "") if plain is None else (_reached(plain.ratio, COMPILER_MARK), COMPILER_MARK)
-    aim = MARKS[threads]
+    aim = MARKS[precision, threads]
     return [(f"`{network}`", threads, precision, best.engine, _reached(best.ratio, aim), f"{aim:.2f}", *own)]
 
 

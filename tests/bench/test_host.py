@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import mnetdsl
+from mnetdsl.backends.iree.kernels.machine import bfloat_of
+from mnetdsl.backends.iree.targets import TARGETS
 from mnetdsl.bench import Request, check_kind, host, measure
 from mnetdsl.bench.engines import ENGINES, OURS, Engine, Running
 from mnetdsl.bench.float_module import behind_preprocessing
@@ -102,6 +104,30 @@ def test_an_unknown_engine_is_refused_with_those_that_exist() -> None:
     (message,) = problem("iree-cpu", against=("tflite",)).diagnostics
     assert message.code == "MN2002"
     assert "litert, onnxruntime, openvino" in str(message.help)
+
+
+def test_an_engine_without_bfloat16_is_refused() -> None:
+    with pytest.raises(MnetError) as caught:
+        host.check_precision((OURS, "litert", "onnxruntime"), "bf16")
+    (message,) = caught.value.diagnostics
+    # Processors without bfloat16 are refused before engines are.
+    assert message.code in ("MN2006", "MN1107")
+    if message.code == "MN2006":
+        assert "litert and onnxruntime compute in float32 alone" in message.message
+        assert "openvino" in str(message.help)
+    host.check_precision((OURS, "litert"), "f32")
+
+
+def test_ours_is_measured_in_bfloat16() -> None:
+    if not bfloat_of(TARGETS["iree-cpu"]):
+        pytest.skip("this processor has no bfloat16")
+    report = measure("iree-cpu", Request(small(), rounds=1, precision="bf16")).to_json()
+    engines = report["engines"]
+    assert isinstance(engines, list)
+    (ours,) = engines
+    assert ours["precision"] == "bf16"
+    assert 1e-5 < ours["difference"] < 0.1
+    assert ours["peak_share"] is None
 
 
 def test_missing_packages_are_all_named(monkeypatch: pytest.MonkeyPatch) -> None:
