@@ -102,3 +102,23 @@ def test_what_no_form_can_do_is_left_to_the_portable_kernel() -> None:
 
 def test_words_hold_numbers_modulo_two_to_the_32() -> None:
     assert as_words(np.array([-1, 2**32 - 1, 2**31, 5], np.int64)).tolist() == [-1, -1, -(2**31), 5]
+
+
+def test_results_from_the_least_number_on_need_no_room_for_the_rest() -> None:
+    """With wide shifts the reference's addend leaves a register; a slope of the channel's own does not."""
+    rng = np.random.default_rng(8)
+    proven = 0
+    for _ in range(30):
+        low = int(rng.integers(-(2**22), 0))
+        channel = Channel(int(rng.integers(1 << 30, 1 << 31)), -int(rng.integers(17, 19)), -128, low, low + 2**22)
+        found = find_exact((channel,))
+        if found is None or channel.is_constant:
+            continue
+        proven += 1
+        sums = some_sums(channel, rng)
+        multiplier, addend, shift = found.words[0]
+        v = sums * SCALE + found.offsets[0]
+        high = (v * multiplier >> 32) + addend - 128 * (v < 0)
+        assert max(np.abs(v).max(), np.abs(high).max()) < 2**31
+        np.testing.assert_array_equal(np.clip(high >> shift, -128, 127), reference(channel, sums))
+    assert proven >= 10

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mnetdsl.backends.c.emitter import Emitter
 from mnetdsl.backends.c.quantized.dsp.steps import (
+    LOW,
     SCALE,
     SCALE_BITS,
     Channel,
@@ -142,15 +143,35 @@ def find_exact(channels: tuple[Channel, ...]) -> Finish | None:
     words = []
     for channel in channels:
         if channel.is_constant:
-            words.append((0, channel.constant, 0))
+            words.append((0, 0, channel.constant, 0))
             continue
-        right = -channel.shift
-        largest = max(-channel.low_sum, channel.high_sum + 1) * SCALE
-        addend = SCALE // 4 + ((2 * channel.zero_point + 1) << max(right + SCALE_BITS - 2, 0))
-        if right < 1 or max(largest, (largest * channel.multiplier >> 32) + abs(addend) + SCALE) >= WORD:
+        found = _exact(channel) or _from_zero(channel)
+        if found is None:
             return None
-        words.append((channel.multiplier, addend, right + SCALE_BITS - 1))
-    return Finish(None, np.zeros(len(words), np.int64), np.array(words, np.int64))
+        words.append(found)
+    numbers = np.array(words, np.int64)
+    return Finish(None, numbers[:, 0], numbers[:, 1:])
+
+
+def _exact(channel: Channel) -> tuple[int, int, int, int] | None:
+    """Offset, multiplier, addend, shift with which the formula is the reference's; None where a register overflows."""
+    right = -channel.shift
+    largest = max(-channel.low_sum, channel.high_sum + 1) * SCALE
+    addend = SCALE // 4 + ((2 * channel.zero_point + 1) << max(right + SCALE_BITS - 2, 0))
+    if right < 1 or max(largest, (largest * channel.multiplier >> 32) + abs(addend) + SCALE) >= WORD:
+        return None
+    return 0, channel.multiplier, addend, right + SCALE_BITS - 1
+
+
+def _from_zero(channel: Channel) -> tuple[int, int, int, int] | None:
+    """The same by a slope of the channel's own, where what is below 0 becomes the least number anyway."""
+    if channel.zero_point != LOW:
+        return None
+    shift = common_shift([channel])
+    slope = None if shift is None else find_slope(channel, shift, LOW)
+    if shift is None or slope is None:
+        return None
+    return slope.offset, slope.slope, LOW << shift, shift
 
 
 def as_words(values: Integers) -> NDArray[np.int32]:

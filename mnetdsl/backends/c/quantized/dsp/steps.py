@@ -103,12 +103,15 @@ def common_shift(channels: list[Channel]) -> int | None:
     return min(shift, LARGEST_SHIFT) if shift >= 1 else None
 
 
-def find_slope(channel: Channel, shift: int) -> Slope | None:
-    """What takes every step of a channel within its interval, or None where nothing near the exact factor does."""
+def find_slope(channel: Channel, shift: int, base: int = 0) -> Slope | None:
+    """What takes every step of a channel within its interval, or None where nothing near the exact factor does.
+
+    base: a stored number that is added behind the division.
+    """
     exponent = shift + channel.shift - (SCALE_BITS - 1)
     nominal = channel.multiplier * 2.0**exponent
-    centre = _centre(channel)
-    lower, upper = _constraints(channel)
+    centre = _centre(channel, base)
+    lower, upper = _constraints(channel, base)
     for offsets in (_NEAR, _FAR):
         candidates = centre + offsets[np.argsort(np.abs(offsets), kind="stable")]
         found = _feasible(channel, candidates, lower, upper, shift)
@@ -119,14 +122,14 @@ def find_slope(channel: Channel, shift: int) -> Slope | None:
     return None
 
 
-def _centre(channel: Channel) -> int:
+def _centre(channel: Channel, base: int) -> int:
     """The exact offset, rounded: both halves and the zero point, in units of 1 / SCALE of a sum."""
     halves = ONE // 2 + (1 << (ONE_BITS - 1 + channel.right) if channel.right else 0)
-    total = (halves + (channel.zero_point << (ONE_BITS + channel.right))) << SCALE_BITS
+    total = (halves + ((channel.zero_point - base) << (ONE_BITS + channel.right))) << SCALE_BITS
     return (total // channel.multiplier) >> channel.left
 
 
-def _constraints(channel: Channel) -> tuple[tuple[Integers, Integers], tuple[Integers, Integers]]:
+def _constraints(channel: Channel, base: int) -> tuple[tuple[Integers, Integers], tuple[Integers, Integers]]:
     """Sums and levels: at the first ones the result must have reached the level, at the second ones not yet."""
     levels = np.arange(LOW + 1, HIGH + 1, dtype=np.int64)
     steps = channel.steps()
@@ -139,7 +142,7 @@ def _constraints(channel: Channel) -> tuple[tuple[Integers, Integers], tuple[Int
         reached, low_levels = np.append(reached, channel.low_sum), np.append(low_levels, first)
     if last < HIGH:
         below, high_levels = np.append(below, channel.high_sum), np.append(high_levels, last + 1)
-    return (reached, low_levels), (below, high_levels)
+    return (reached, low_levels - base), (below, high_levels - base)
 
 
 def _feasible(
