@@ -7,7 +7,7 @@ WORKERS ?= 2
 REFERENCES := build/references
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo firmware-demo test test-all test-torch test-references references lint bench bench-host fuzz train clean
+.PHONY: help setup demo firmware-demo test test-all test-torch test-references references lint bench bench-host bench-mcu fuzz train clean
 
 help:  ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -70,6 +70,9 @@ bench: setup  ## side-by-side measurements; results go to benchmarks/results
 bench-host: setup  ## float networks on this processor beside LiteRT, onnxruntime and OpenVINO
 	$(PIP) install --editable '.[bench]'
 	$(BIN)/python benchmarks/host.py
+
+bench-mcu: setup  ## 8-bit networks on emulated Cortex-M cores beside the published figures of other engines
+	$(BIN)/python benchmarks/mcu.py
 
 fuzz: setup  ## ten minutes each of fuzzing the parser, the IR reader and the importer of TensorFlow Lite
 	$(BIN)/python -m tests.fuzz.fuzz_parser --seconds 600
