@@ -74,6 +74,8 @@ RULES: dict[str, Callable[[Op], int]] = {
             "reshape",
             "transpose",
             "slice",
+            "resize",
+            "argmax",
             "quantize",
             "dequantize",
             "requantize",

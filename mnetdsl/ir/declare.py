@@ -103,6 +103,11 @@ class Int(AttributeDef[int]):
         return None if type(value) is int else f"must be an integer, got {value!r}"
 
 
+class Bool(AttributeDef[bool]):
+    def problem(self, value: AttributeValue) -> str | None:
+        return None if type(value) is bool else f"must be true or false, got {value!r}"
+
+
 class Float(AttributeDef[float]):
     def problem(self, value: AttributeValue) -> str | None:
         return None if type(value) is float else f"must be a float, got {value!r}"

@@ -161,7 +161,9 @@ def layers_have_names_of_their_own(module: Module) -> Iterator[Violation]:
             yield Violation(f"two operations with weights are called `{op.name}`", op)
 
 
-MOVERS = frozenset({"constant", "normalize", "reshape", "pad", "concat", "max_pool", "transpose", "slice"})
+MOVERS = frozenset(
+    {"constant", "normalize", "reshape", "pad", "concat", "max_pool", "transpose", "slice", "resize", "argmax"}
+)
 """Operations that take any element type."""
 
 

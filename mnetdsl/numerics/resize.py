@@ -1,6 +1,6 @@
-"""Maps of stored numbers in another size; the grid stays.
+"""Maps in another size; the grid of stored numbers stays.
 
-TensorFlow Lite: reference/resize_bilinear.h (int8 and int16 in fixed point with 10 fraction bits, uint8 in float32) and
+TensorFlow Lite: reference/resize_bilinear.h (int8 and int16 in fixed point with 10 fraction bits, uint8 and float32 in float32) and
 reference/resize_nearest_neighbor.h.
 """
 
@@ -88,7 +88,7 @@ def resize_bilinear(
     q: NDArray[Any], size: tuple[int, int], *, align_corners: bool = False, half_pixel_centers: bool = False
 ) -> NDArray[Any]:
     """q [N, H, W, C]  ->  [N, *size, C]"""
-    fixed = q.dtype != np.uint8
+    fixed = q.dtype in (np.int8, np.int16)
     find = fixed_positions if fixed else float_positions
     rows, columns = (
         find(before, after, align_corners=align_corners, half_pixel_centers=half_pixel_centers)
@@ -103,10 +103,12 @@ def resize_bilinear(
         product: NDArray[Any] = pixels * first * second
         return product
 
-    total = corner(rows.lower, columns.lower, up, back)
+    total: NDArray[Any] = corner(rows.lower, columns.lower, up, back)
     total = total + corner(rows.upper, columns.lower, down, back)
     total = total + corner(rows.lower, columns.upper, up, across)
     total = total + corner(rows.upper, columns.upper, down, across)
+    if q.dtype == np.float32:
+        return total
     whole = divide_half_away(total, 1 << (2 * FRACTION_BITS)) if fixed else np.floor(total + np.float32(0.5))
     result: NDArray[Any] = whole.astype(q.dtype)
     return result

@@ -32,7 +32,7 @@ from mnetdsl.source import Span
 from mnetdsl.syntax import ast
 
 SYMBOLS: dict[str, Symbol | Activation] = {
-    **{name: Symbol(name) for name in ("same", "valid", "symmetric", "rgb", "bgr", "gray")},
+    **{name: Symbol(name) for name in ("same", "valid", "symmetric", "bilinear", "nearest", "rgb", "bgr", "gray")},
     **{name: Activation(name) for name in ("none", *UNARY_FUNCTIONS)},
 }
 """Words that need no definition."""

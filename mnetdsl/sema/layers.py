@@ -13,7 +13,7 @@ from mnetdsl.ir.declare import AttributeValue
 from mnetdsl.ir.derivation import Derivation
 from mnetdsl.ir.location import Location
 from mnetdsl.ir.ops import OPERATIONS
-from mnetdsl.ir.types import Shape
+from mnetdsl.ir.types import ElementType, Shape
 from mnetdsl.sema import bounds
 from mnetdsl.sema.provenance import shape_labels
 from mnetdsl.sema.report import Report
@@ -29,6 +29,9 @@ SHAPE_CODES = {
     "normalize": "MN0605",
 }
 """Codes of shape errors that have a page of their own; all others are MN0403."""
+
+INDEX_OPERATIONS = frozenset({"reshape", "transpose", "slice", "concat"})
+"""What may be done with indices, the results of `argmax`."""
 
 SHAPE_HELP = {
     "sub": "sizes must be equal, or 1 where one value serves the whole map",
@@ -159,6 +162,16 @@ class Layers:
             op = self.builder.add(OPERATIONS[opcode], Location.of(span, name), operands, **attributes)
         except ShapeError as problem:
             raise self.report.stop(self._shape_error(opcode, span, operands, problem, blame)) from None
+        if opcode not in INDEX_OPERATIONS and any(value.type.element is ElementType.I32 for value in op.operands):
+            raise self.report.stop(
+                error(
+                    "MN0301",
+                    f"`{opcode}` computes with real numbers, and a tensor of indices is given",
+                    at=span,
+                    label=f"the input is {op.operands[0].type}",
+                    help="indices, the results of `argmax`, are outputs: compute in front of `argmax`",
+                )
+            )
         self.check_size(op.type.shape, span)
         self.spans[op] = span
         return Tensor(op.result, span)

@@ -23,6 +23,7 @@ Weights = dict[str, tuple[str, Shape]]
 
 SAME = Symbol("same")
 VALID = Symbol("valid")
+METHODS = (Symbol("bilinear"), Symbol("nearest"))
 
 
 @dataclass(frozen=True)
@@ -317,6 +318,26 @@ def _slice(call: Call) -> Tensor:
     )
 
 
+def _resize(call: Call) -> Tensor:
+    method = call.arguments["method"].value
+    if method not in METHODS:
+        raise call.problem("MN0310", "method", f"`method` must be bilinear or nearest, got {describe(method)}")
+    assert isinstance(method, Symbol)
+    return call.layers.add(
+        "resize",
+        call.label,
+        call.span,
+        {"input": call.tensor("x")},
+        {
+            "size": call.pair("size"),
+            "method": method.text,
+            "align_corners": call.boolean("align_corners"),
+            "half_pixel_centers": call.boolean("half_pixel_centers"),
+        },
+        call.blame(size="size", half_pixel_centers="half_pixel_centers"),
+    )
+
+
 def _flatten(call: Call) -> Tensor:
     shape = (prod(call.type("x").shape[1:]),)
     return call.layers.add("reshape", call.label, call.span, {"input": call.tensor("x")}, {"shape": shape})
@@ -378,7 +399,7 @@ OPERATIONS: dict[str, Operation] = {
     "add": _binary("add"),
     "sub": _binary("sub"),
     "mul": _binary("mul"),
-    **{name: _unary(name) for name in (*UNARY_FUNCTIONS, "softmax")},
+    **{name: _unary(name) for name in (*UNARY_FUNCTIONS, "softmax", "argmax")},
     "matmul": Operation(
         (
             Parameter("a", ("tensor",)),
@@ -399,4 +420,14 @@ OPERATIONS: dict[str, Operation] = {
     "flatten": Operation((X,), _flatten),
     "transpose": Operation((X, Parameter("order", ("list",))), _transpose),
     "slice": Operation((X, Parameter("begin", ("list",)), Parameter("size", ("list",))), _slice),
+    "resize": Operation(
+        (
+            X,
+            Parameter("size", PAIR),
+            Parameter("method", ("symbol",), METHODS[0]),
+            Parameter("align_corners", ("bool",), False),
+            Parameter("half_pixel_centers", ("bool",), False),
+        ),
+        _resize,
+    ),
 }

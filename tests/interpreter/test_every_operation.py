@@ -59,6 +59,8 @@ EXAMPLES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "concat": ({"inputs": [MAP, floats(2, 5, 6, 1)]}, {"axis": 3}),
     "reshape": ({"input": MAP}, {"shape": (10, 9)}),
     "transpose": ({"input": MAP}, {"order": (2, 0, 1)}),
+    "resize": ({"input": MAP}, {"size": (9, 4), "half_pixel_centers": True}),
+    "argmax": UNARY,
     "slice": ({"input": MAP}, {"begin": (1, 0, 2), "size": (3, 6, 1)}),
 }
 

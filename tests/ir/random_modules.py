@@ -156,6 +156,17 @@ class _Maker:
             lists = st.lists(floats, min_size=count, max_size=count).map(tuple)
             return {"input": x}, {"mean": draw(lists), "std": draw(lists)}
         plain = [value for value in self.values if value.type.quantization is None]
+        if opcode == "resize":
+            x = self.pick([value for value in plain if value.type.rank == 4])
+            corners, centers = draw(st.sampled_from([(False, False), (True, False), (False, True)]))
+            method = draw(st.sampled_from(["bilinear", "nearest"]))
+            size = (draw(st.integers(1, 4)), draw(st.integers(1, 4)))
+            return {"input": x}, {
+                "size": size,
+                "method": method,
+                "align_corners": corners,
+                "half_pixel_centers": centers,
+            }
         if opcode == "reshape":
             x = self.pick(plain)
             return {"input": x}, {"shape": draw(st.permutations(x.type.shape[1:]).map(tuple))}

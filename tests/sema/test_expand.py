@@ -250,3 +250,35 @@ def test_layer_norm_has_one_weight_and_one_bias_a_channel() -> None:
         "y.weight",
         "y.bias",
     ]
+
+
+def test_resize_takes_one_size_or_two_and_a_method() -> None:
+    built = module("  x = resize(image, 8)\n  output y = resize(x, [4, 6], method = nearest, align_corners = true)")
+    first, second = (op for op in built.graph.operations if op.opcode == "resize")
+    assert first.attributes == {
+        "size": (8, 8),
+        "method": "bilinear",
+        "align_corners": False,
+        "half_pixel_centers": False,
+    }
+    assert second.attributes["method"] == "nearest"
+    assert str(second.type) == "4x6x4 f32"
+
+
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [
+        ("resize(image, 8, method = same)", "MN0310"),
+        ("resize(image, 0)", "MN0310"),
+        ("resize(image, 8, align_corners = true, half_pixel_centers = true)", "MN0403"),
+        ("resize(argmax(image), 8)", "MN0403"),
+        ("relu(argmax(image))", "MN0301"),
+    ],
+)
+def test_what_cannot_be_resized_or_computed_from_indices_is_refused(call: str, code: str) -> None:
+    assert codes(f"  output y = {call}") == [code]
+
+
+def test_indices_are_an_output_of_their_own_type() -> None:
+    built = module("  output classes = argmax(image)")
+    assert str(built.graph.outputs[0].value.type) == "16x16 i32"

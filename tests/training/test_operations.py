@@ -104,9 +104,9 @@ def binary(opcode: str, left: tuple[int, ...], right: tuple[int, ...], **attribu
     return maker.output(add(maker, opcode, operands, **attributes))
 
 
-def window(opcode: str, size=(9, 8), **attributes) -> Module:
+def window(opcode: str, map=(9, 8), **attributes) -> Module:
     maker = GraphMaker()
-    return maker.output(add(maker, opcode, {"input": maker.input(*size, 3)}, **attributes))
+    return maker.output(add(maker, opcode, {"input": maker.input(*map, 3)}, **attributes))
 
 
 def rows(opcode: str, size: tuple[int, ...], **attributes: object) -> Module:
@@ -183,10 +183,15 @@ CASES: dict[str, Callable[[], Module]] = {
     "pad": lambda: window("pad", padding=(1, 2, 0, 3), value=-1.5),
     "concat-rows": lambda: concat(1),
     "concat-channels": lambda: concat(3),
-    "reshape": lambda: window("reshape", size=(4, 6), shape=(8, 9)),
+    "reshape": lambda: window("reshape", map=(4, 6), shape=(8, 9)),
     "transpose": lambda: window("transpose", order=(2, 0, 1)),
     "transpose-sequence": lambda: rows("transpose", (5, 7), order=(1, 0)),
     "slice": lambda: window("slice", begin=(2, 0, 1), size=(3, 8, 2)),
+    "resize": lambda: window("resize", size=(7, 13)),
+    "resize-corners": lambda: window("resize", size=(17, 5), align_corners=True),
+    "resize-centers": lambda: window("resize", size=(5, 20), half_pixel_centers=True),
+    "resize-nearest": lambda: window("resize", size=(20, 5), method="nearest"),
+    "argmax": lambda: window("argmax"),
     "slice-features": lambda: rows("slice", (9,), begin=(4,), size=(5,)),
     "normalize-pixels": lambda: normalize(ElementType.U8, (127.5,), (127.5,)),
     "normalize-signed": lambda: normalize(ElementType.I8, (1.0, 2.0, 3.0), (4.0,)),

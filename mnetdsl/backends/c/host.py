@@ -104,11 +104,11 @@ class HostRunner:
 
             def keep(layer: int, address: int, size: int, index: int = index) -> None:
                 for name in sources.get(layer, ()):
-                    ctypes.memmove(layers[name][index].ctypes.data, address, size)
+                    ctypes.memmove(layers[name][index : index + 1].ctypes.data, address, size)
 
-            images = [array[index] for array in arrays]
+            images = [array[index : index + 1] for array in arrays]
             status = self.library.call(
-                arena, images, [array[index] for array in outputs.values()], keep if sources else None
+                arena, images, [array[index : index + 1] for array in outputs.values()], keep if sources else None
             )
             if status != 0:
                 raise MnetError(

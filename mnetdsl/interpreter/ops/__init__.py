@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mnetdsl.interpreter.frame import Array, Frame
+from mnetdsl.interpreter.ops.argmax import argmax
 from mnetdsl.interpreter.ops.batch_norm import batch_norm
 from mnetdsl.interpreter.ops.constant import constant
 from mnetdsl.interpreter.ops.conv2d import conv2d
@@ -16,6 +17,7 @@ from mnetdsl.interpreter.ops.layer_norm import layer_norm
 from mnetdsl.interpreter.ops.matmul import matmul
 from mnetdsl.interpreter.ops.normalize import normalize
 from mnetdsl.interpreter.ops.pool import avg_pool, global_avg_pool, max_pool
+from mnetdsl.interpreter.ops.resize import resize
 from mnetdsl.interpreter.ops.shape import concat, pad, reshape, slice_, transpose
 from mnetdsl.interpreter.ops.softmax import softmax
 from mnetdsl.interpreter.ops.unary import clamp, unary
@@ -53,4 +55,6 @@ EVALUATIONS: dict[str, Evaluation] = {
     "reshape": reshape,
     "transpose": transpose,
     "slice": slice_,
+    "resize": resize,
+    "argmax": argmax,
 }

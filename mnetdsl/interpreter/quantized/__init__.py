@@ -8,6 +8,7 @@ from __future__ import annotations
 from mnetdsl.interpreter.ops import Evaluation
 from mnetdsl.interpreter.ops.constant import constant
 from mnetdsl.interpreter.ops.pool import max_pool
+from mnetdsl.interpreter.ops.resize import resize
 from mnetdsl.interpreter.ops.shape import reshape, slice_, transpose
 from mnetdsl.interpreter.quantized.conv2d import conv2d
 from mnetdsl.interpreter.quantized.dense import dense
@@ -50,4 +51,5 @@ QUANTIZED: dict[str, Evaluation] = {
     "reshape": reshape,
     "transpose": transpose,
     "slice": slice_,
+    "resize": resize,
 }

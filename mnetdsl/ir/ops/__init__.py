@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mnetdsl.ir.core import Op
+from mnetdsl.ir.ops.argmax import Argmax
 from mnetdsl.ir.ops.batch_norm import BatchNorm
 from mnetdsl.ir.ops.constant import Constant
 from mnetdsl.ir.ops.conv2d import Conv2d
@@ -15,6 +16,7 @@ from mnetdsl.ir.ops.matmul import Matmul
 from mnetdsl.ir.ops.normalize import Normalize
 from mnetdsl.ir.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mnetdsl.ir.ops.quantize import Dequantize, Quantize, Requantize
+from mnetdsl.ir.ops.resize import Resize
 from mnetdsl.ir.ops.shape import Concat, Pad, Reshape, Slice, Transpose
 from mnetdsl.ir.ops.softmax import Softmax
 from mnetdsl.ir.ops.unary import Clamp, Gelu, HardSigmoid, HardSwish, Relu, Relu6, Sigmoid, Silu, Tanh
@@ -51,6 +53,8 @@ FLOAT_OPERATIONS: dict[str, type[Op]] = {
         Reshape,
         Transpose,
         Slice,
+        Resize,
+        Argmax,
     )
 }
 """What the language can say. All but `normalize`, `batch_norm` and `layer_norm` also exist on quantized tensors."""

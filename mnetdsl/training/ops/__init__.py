@@ -10,6 +10,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from mnetdsl.training.ops import unary
+from mnetdsl.training.ops.argmax import argmax
 from mnetdsl.training.ops.batch_norm import batch_norm
 from mnetdsl.training.ops.conv2d import conv2d
 from mnetdsl.training.ops.dense import dense
@@ -19,6 +20,7 @@ from mnetdsl.training.ops.layer_norm import layer_norm
 from mnetdsl.training.ops.matmul import matmul
 from mnetdsl.training.ops.normalize import normalize
 from mnetdsl.training.ops.pool import avg_pool, global_avg_pool, max_pool
+from mnetdsl.training.ops.resize import resize
 from mnetdsl.training.ops.shape import concat, pad, reshape, slice_, transpose
 from mnetdsl.training.ops.softmax import softmax
 
@@ -44,6 +46,8 @@ EVALUATE: dict[str, Callable[..., Tensor]] = {
     "reshape": reshape,
     "transpose": transpose,
     "slice": slice_,
+    "resize": resize,
+    "argmax": argmax,
 }
 """Opcode -> function, for all operations but constants."""
 

@@ -56,6 +56,9 @@ def every_operation() -> Module:
         x = cases.op("conv2d", {"input": x, "filter": cases.weight(kernel, kernel, 3, 3)}, padding=(1, 1, 1, 1))
     turned = cases.op("transpose", {"input": x}, order=(2, 0, 1))
     cases.finish(cases.op("slice", {"input": turned}, begin=(1, 0, 0), size=(2, 4, 3)))
+    cases.finish(cases.op("resize", {"input": x}, size=(5, 6)))
+    cases.finish(cases.op("resize", {"input": x}, size=(5, 6), method="nearest"))
+    cases.maker.builder.output("indices", cases.op("argmax", {"input": x}))
     for opcode in ("avg_pool", "max_pool"):
         cases.finish(cases.op(opcode, {"input": x}, kernel=(2, 2)))
     x = cases.op("concat", {"inputs": [x, cases.op("pad", {"input": x}, padding=(0, 0, 0, 0))]}, axis=3)

@@ -6,6 +6,7 @@ from typing import Any
 
 from mnetdsl.backends.c.choice import Rule
 from mnetdsl.backends.c.ops import (
+    argmax,
     batch_norm,
     conv2d,
     dense,
@@ -15,6 +16,7 @@ from mnetdsl.backends.c.ops import (
     matmul,
     normalize,
     pool,
+    resize,
     shape,
     softmax,
     unary,
@@ -48,5 +50,7 @@ RULES: dict[str, Rule[Any]] = {
     "concat": shape.CONCAT_RULE,
     "transpose": shape.TRANSPOSE_RULE,
     "slice": shape.SLICE_RULE,
+    "resize": resize.RULE,
+    "argmax": argmax.RULE,
 }
 """`constant` and `reshape` need no code: the one is a table, the other another view of the same bytes."""

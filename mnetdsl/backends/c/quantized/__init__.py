@@ -13,6 +13,7 @@ from mnetdsl.backends.c.quantized import (
     lookup,
     pool,
     quantize,
+    resize,
     shape,
     softmax,
 )
@@ -30,6 +31,7 @@ QUANTIZED_RULES: dict[str, Rule[Any]] = {
     "global_avg_pool": pool.GLOBAL_RULE,
     "pad": shape.PAD_RULE,
     "concat": shape.CONCAT_RULE,
+    "resize": resize.RULE,
     "lookup": lookup.RULE,
     "quantize": quantize.QUANTIZE_RULE,
     "dequantize": quantize.DEQUANTIZE_RULE,

@@ -20,7 +20,13 @@ from mnetdsl.numerics.mean import mean_factor
 from mnetdsl.numerics.requantization import quantize_multiplier, quantize_multipliers
 from mnetdsl.numerics.scales import layer_factors, product_factor, sum_factors
 
-_SUFFIXES = {ElementType.I8: "i8", ElementType.U8: "u8", ElementType.I16: "i16", ElementType.F32: "f32"}
+_SUFFIXES = {
+    ElementType.I8: "i8",
+    ElementType.U8: "u8",
+    ElementType.I16: "i16",
+    ElementType.I32: "i32",
+    ElementType.F32: "f32",
+}
 
 
 def width(value: Value) -> int:

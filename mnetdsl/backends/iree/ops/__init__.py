@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mnetdsl.backends.iree.ops.argmax import emit_argmax
 from mnetdsl.backends.iree.ops.batch_norm import emit_batch_norm
 from mnetdsl.backends.iree.ops.constant import emit_constant
 from mnetdsl.backends.iree.ops.conv2d import emit_conv2d
@@ -12,6 +13,7 @@ from mnetdsl.backends.iree.ops.layer_norm import emit_layer_norm
 from mnetdsl.backends.iree.ops.matmul import emit_matmul
 from mnetdsl.backends.iree.ops.normalize import emit_normalize
 from mnetdsl.backends.iree.ops.pool import emit_avg_pool, emit_global_avg_pool, emit_max_pool
+from mnetdsl.backends.iree.ops.resize import emit_resize
 from mnetdsl.backends.iree.ops.shape import emit_concat, emit_pad, emit_reshape, emit_slice, emit_transpose
 from mnetdsl.backends.iree.ops.softmax import emit_softmax
 from mnetdsl.backends.iree.ops.unary import emit_clamp, emit_unary
@@ -47,4 +49,6 @@ EMITTERS: dict[str, LayerEmitter] = {
     "reshape": emit_reshape,
     "transpose": emit_transpose,
     "slice": emit_slice,
+    "resize": emit_resize,
+    "argmax": emit_argmax,
 }

@@ -14,6 +14,7 @@ from mnetdsl.backends.iree.quantized.elementwise import emit_add, emit_mul, emit
 from mnetdsl.backends.iree.quantized.lookup import emit_lookup
 from mnetdsl.backends.iree.quantized.pool import emit_avg_pool, emit_global_avg_pool, emit_max_pool
 from mnetdsl.backends.iree.quantized.quantize import emit_dequantize, emit_quantize, emit_requantize
+from mnetdsl.backends.iree.quantized.resize import emit_resize
 from mnetdsl.backends.iree.quantized.shape import emit_concat, emit_pad
 from mnetdsl.backends.iree.quantized.simt import emit_filter
 from mnetdsl.backends.iree.quantized.softmax import emit_softmax
@@ -50,6 +51,7 @@ QUANTIZED_EMITTERS: dict[str, LayerEmitter] = {
     "reshape": emit_reshape,
     "transpose": emit_transpose,
     "slice": emit_slice,
+    "resize": emit_resize,
 }
 
 SIMT_EMITTERS: dict[str, LayerEmitter] = QUANTIZED_EMITTERS | dict.fromkeys(

@@ -19,6 +19,7 @@ from mnetdsl.interpreter.quantized.grids import grid
 from mnetdsl.interpreter.quantized.layer import Weighted, check_sums
 from mnetdsl.ir.core import Value
 from mnetdsl.ir.ops.dense import Dense
+from mnetdsl.ir.ops.resize import Resize
 from mnetdsl.ir.types import ElementType
 from mnetdsl.numerics.bounds import ACCUMULATOR, WIDE_ACCUMULATOR, layer_bounds
 from mnetdsl.numerics.clamps import activation_range
@@ -39,7 +40,7 @@ class Numbers:
     def __init__(self, scope: Scope, op: Weighted, *, unsigned_products: bool = False) -> None:
         """`unsigned_products`: u8 numbers are multiplied as they are, not less 128."""
         self.op, self._scope = op, scope
-        _require_wide(scope, op)
+        require_wide(scope, op)
         self.source, self.result = grid(op.input.type), grid(op.type)
         self.wide = self.source.dtype == "int16"
         channels = op.type.shape[-1]
@@ -135,7 +136,7 @@ def scale_wide(x: MlirValue, operands: Sequence[MlirValue]) -> MlirValue:
     return arith.trunci(mlir.IntegerType.get_signless(32), arith.shrsi(sum, total))
 
 
-def _require_wide(scope: Scope, op: Weighted) -> None:
+def require_wide(scope: Scope, op: Weighted | Resize) -> None:
     """Raises MN1113 where a layer's sums need 64 bits and the target has 32."""
     if op.input.type.element is ElementType.I16 and not scope.integers.wide:
         raise MnetError(

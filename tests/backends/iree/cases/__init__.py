@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.backends.iree.cases import (
+    argmax,
     batch_norm,
     constant,
     conv2d,
@@ -13,6 +14,7 @@ from tests.backends.iree.cases import (
     matmul,
     normalize,
     pool,
+    resize,
     shape,
     softmax,
     together,
@@ -23,6 +25,7 @@ from tests.backends.iree.cases.maker import Case
 CASES: dict[str, Case] = {
     f"{module.__name__.rpartition('.')[2]}: {name}": case
     for module in (
+        argmax,
         batch_norm,
         constant,
         conv2d,
@@ -33,6 +36,7 @@ CASES: dict[str, Case] = {
         matmul,
         normalize,
         pool,
+        resize,
         shape,
         softmax,
         together,

@@ -211,6 +211,11 @@ def of_element(name: str, stored: Storage) -> dict[str, Case]:
         "reshape": unary("reshape", stored, None, shape=(1, 60)),
         "transpose": unary("transpose", stored, None, order=(2, 0, 1)),
         "slice": unary("slice", stored, None, begin=(1, 0, 1), size=(2, 5, 2)),
+        "resize": unary("resize", stored, None, (5, 7, 3), size=(9, 12), half_pixel_centers=True),
+        "resize to the corners": unary("resize", stored, None, (5, 7, 3), size=(9, 12), align_corners=True),
+        "resize, smaller": unary("resize", stored, None, (5, 7, 3), size=(3, 4)),
+        "nearest": unary("resize", stored, None, (5, 7, 3), size=(9, 12), method="nearest"),
+        "argmax": unary("argmax", stored, None, (4, 5, 21)),
         "quantize": unary("quantize", None, stored),
         "dequantize": unary("dequantize", stored, None),
         "requantize": unary("requantize", stored, other),
@@ -238,6 +243,6 @@ SUMS_IN_64_BITS = frozenset(
     name
     for name in CASES
     if name.startswith("i16")
-    and any(word in name for word in ("pointwise", "convolution", "dilated", "depthwise", "dense"))
+    and any(word in name for word in ("pointwise", "convolution", "dilated", "depthwise", "dense", "resize"))
 )
 """What a target without 64-bit integers refuses."""
