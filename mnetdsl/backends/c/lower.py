@@ -279,7 +279,7 @@ def _where(value: Value, plan: Plan) -> str:
 
 def _sources(chosen: Sequence[Sequence[str]]) -> tuple[str, ...]:
     """Kernel templates, each behind those it builds on; rules list theirs in such an order."""
-    order = ("sweep", "activation", "panel", "window", "quantized", "dsp/job")
+    order = ("sweep", "activation", "panel", "window", "quantized", "quantized_pool", "dsp/job")
     wanted = list(dict.fromkeys(source for sources in chosen for source in sources))
     return (*(name for name in order if name in wanted), *(name for name in sorted(wanted) if name not in order))
 

@@ -85,6 +85,8 @@ def networks(seed: int) -> Layers:
     for opcode, other in (("add", right), ("sub", right), ("mul", right), ("mul", channels)):
         left = layers.op(opcode, {"left": left, "right": other}, layers.storage(), activation="none")
         layers.output(left)
+    for shape in ((7, 7, 20), (17, 17, 40), (1, 1, 16)):
+        layers.output(layers.op("global_avg_pool", {"input": layers.input(*shape)}, layers.storage()))
     x = layers.input(5, 7, 3)
     entries = layers.constant("entries", layers.random.integers(-128, 128, 256).astype(np.int8))
     layers.output(layers.op("lookup", {"input": x, "table": entries}, layers.storage()))
@@ -104,7 +106,7 @@ def test_the_twins_give_the_interpreters_bits(seed: int) -> None:
     inputs = layers.inputs()
     expected = layers.expected(inputs)
     assert different(HostRunner(layers.module, HELIUM).run(inputs, observe=expected), expected) == []
-    others = {f"helium_{name}" for name in ("add", "sub", "mul", "lookup")}
+    others = {f"helium_{name}" for name in ("add", "sub", "mul", "lookup", "mean")}
     assert functions(layers.module) == {"helium_pointwise", "helium_depthwise", "helium_conv2d", "helium_copy", *others}
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mnetdsl.backends.c.choice import Rule
-from mnetdsl.backends.c.quantized.helium import conv2d, dense, depthwise_conv2d, elementwise, lookup
+from mnetdsl.backends.c.quantized.helium import conv2d, dense, depthwise_conv2d, elementwise, lookup, mean
 from mnetdsl.ir.core import Op
 
 Fits = Callable[[Any], bool]
@@ -24,6 +24,7 @@ HELIUM_RULES: dict[str, tuple[tuple[Fits, Rule[Any]], ...]] = {
     "add": ((elementwise.fits, elementwise.RULE),),
     "sub": ((elementwise.fits, elementwise.RULE),),
     "mul": ((elementwise.fits, elementwise.RULE),),
+    "global_avg_pool": ((mean.fits, mean.RULE),),
     "lookup": ((lookup.fits, lookup.RULE),),
 }
 """By operation: whether shapes and elements suit a kernel, and its rule; the first that fits is taken."""
