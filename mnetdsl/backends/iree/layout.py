@@ -17,8 +17,8 @@ from mnetdsl.backends.iree.tensors import (
     collapsed,
     elementwise,
     expanded,
+    number,
     reshaped,
-    scalar,
     shape_of,
     whole,
 )
@@ -27,10 +27,11 @@ from mnetdsl.ir.types import Shape
 
 @dataclass(frozen=True)
 class Packed:
-    """`value` is flat; `pitch` elements from pixel to pixel."""
+    """`value` is flat; `pitch` elements from pixel to pixel. `raised`: i8 numbers plus 128, as unsigned bytes."""
 
     value: MlirValue
     pitch: int
+    raised: bool = False
 
     @property
     def element(self) -> str:
@@ -46,7 +47,7 @@ def pack(value: MlirValue, pitch: int) -> Packed:
         return Packed(reshaped(value, (pixels * channels,)), pitch)
     rows = reshaped(value, (pixels, channels))
     type = mlir.RankedTensorType.get([pixels, pitch], value.type.element_type)
-    zero = scalar(0.0)
+    zero = number(0, value.type.element_type)
     op = tensor.PadOp(type, rows, [], [], [0, 0], [0, pitch - channels])
     index = mlir.IndexType.get()
     with mlir.InsertionPoint(op.regions[0].blocks.append(index, index)):
@@ -61,15 +62,26 @@ def stored_as(packed: Packed, element: str) -> Packed:
     type = mlir.Type.parse(element)
     convert = arith.extf if element == "f32" else arith.truncf
     value = elementwise(
-        shape_of(packed.value), [whole(packed.value)], lambda number: convert(type, number), element=type
+        shape_of(packed.value), [whole(packed.value)], lambda x: convert(type, x), element=type
     )
     return Packed(value, packed.pitch)
+
+
+def raised(packed: Packed) -> Packed:
+    """Bytes as unsigned ones, 128 higher, or back."""
+    byte = packed.value.type.element_type
+    value = elementwise(
+        shape_of(packed.value), [whole(packed.value)], lambda x: arith.xori(x, number(-128, byte)), element=byte
+    )
+    return Packed(value, packed.pitch, not packed.raised)
 
 
 def unpack(packed: Packed, shape: Shape) -> MlirValue:
     """The tensor of `shape`, [1, …, C], without what pads the channels; f32 where it is stored as bf16."""
     if packed.element == "bf16":
         packed = stored_as(packed, "f32")
+    if packed.raised:
+        packed = raised(packed)
     *_, channels = shape
     pixels = prod(shape) // channels
     if packed.pitch == channels:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,7 @@ class Isa:
     cache: bytes of a core's own second cache, as processors with these instructions usually have.
     unrolled: blocks (rows, vectors) whose loop gains from two steps a round. Others lose: the compiler moves loads
     ahead until registers are short.
+    dots: whether four products of bytes are added to each 32-bit lane by one instruction (VNNI).
     """
 
     name: str
@@ -23,6 +24,7 @@ class Isa:
     requires: frozenset[str]
     cache: int
     unrolled: frozenset[tuple[int, int]] = frozenset()
+    dots: bool = False
 
     def accumulators(self, rows: int, vectors: int) -> bool:
         """Whether a block of `rows` x `vectors` sums stays in registers, beside its weights and one broadcast.
@@ -70,6 +72,11 @@ BFLOATS: tuple[Bfloat, ...] = (
 """Best first, as `ISAS`."""
 
 
+NEVER = frozenset({"no such feature"})
+DOTS = {"avx512": frozenset({"avx512vnni", "avx512bw"})}
+"""Features, beside the row's own, that `Isa.dots` takes."""
+
+
 def choose_bfloat(features: frozenset[str]) -> Bfloat | None:
     """The row of `BFLOATS` for a target with these features."""
     return next((row for row in BFLOATS if row.requires <= features), None)
@@ -77,4 +84,5 @@ def choose_bfloat(features: frozenset[str]) -> Bfloat | None:
 
 def choose_isa(features: frozenset[str]) -> Isa | None:
     """The row of `ISAS` for a target with these features, None where no kernel fits it."""
-    return next((isa for isa in ISAS if isa.requires <= features), None)
+    isa = next((isa for isa in ISAS if isa.requires <= features), None)
+    return None if isa is None else replace(isa, dots=DOTS.get(isa.name, NEVER) <= features)

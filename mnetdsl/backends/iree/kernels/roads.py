@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mnetdsl.backends.iree.kernels.chains import find_chains
 from mnetdsl.backends.iree.kernels.filters import Unsuitable
 from mnetdsl.backends.iree.kernels.layers import OWN_LAYERS, Workshop, chain
+from mnetdsl.backends.iree.quantized.kernels.layers import BYTE_LAYERS
 from mnetdsl.ir.core import Graph, Op, Value
 from mnetdsl.ir.location import Location
 from mnetdsl.passes.context import Remark
@@ -62,10 +63,11 @@ class Roads:
         return road.kernel is not None
 
     def _road(self, op: Op) -> Road:
-        own = OWN_LAYERS.get(op.opcode)
+        quantized = op.type.quantization is not None
+        own = (BYTE_LAYERS if quantized else OWN_LAYERS).get(op.opcode)
         if own is None:
             return Road(op.location, op.opcode, None, f"`{op.opcode}` has no own kernel")
-        if not op.type.element.is_float:
+        if not quantized and not op.type.element.is_float:
             return Road(op.location, op.opcode, None, f"it computes {op.type.element.value}")
         taken = own(self._shop, op)
         if isinstance(taken, Unsuitable):

@@ -1,0 +1,161 @@
+"""Depthwise convolution on bytes: lanes are channels, and the four bytes of a lane are four rows of the window.
+
+input [H, W, C], weights [cases][KH / 4][KW][C][4], bias [cases][C], table of `finish`, output [OH, OW, C]
+
+A window over the upper or lower edge of the map is a case of its own: its rows outside have weights of 0, so that any
+row may be read in their place. Columns outside are the border, as everywhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnetdsl.backends.iree.kernels.blocking import share
+from mnetdsl.backends.iree.kernels.depthwise import MANY_ROWS
+from mnetdsl.backends.iree.kernels.executables import Buffer, Grid
+from mnetdsl.backends.iree.kernels.language import Memory, MlirValue, Position, greatest, least, loop
+from mnetdsl.backends.iree.kernels.window import Window
+from mnetdsl.backends.iree.quantized.kernels.bytes import QUAD, dot, interleaved, splat, vector_of
+from mnetdsl.backends.iree.quantized.kernels.finish import Finish
+
+
+@dataclass(frozen=True)
+class ByteDepthwise:
+    window: Window
+    channels: int
+    lanes: int
+    strip: int
+    border: int
+    finish: Finish
+
+    @property
+    def name(self) -> str:
+        (rows, columns), (height, width) = self.window.outputs, self.window.kernel
+        return f"bytes_depthwise_{rows}x{columns}x{self.channels}_{height}x{width}s{self.window.strides[0]}"
+
+    @property
+    def groups(self) -> int:
+        return -(-self.window.kernel[0] // QUAD)
+
+    @property
+    def edges(self) -> tuple[int, int]:
+        """Output rows whose window reaches over the upper edge, and over the lower one."""
+        return edges(self.window)
+
+    @property
+    def cases(self) -> int:
+        return sum(self.edges) + 1
+
+    @property
+    def grid(self) -> Grid:
+        """Workgroups along rows and channels."""
+        rows, vectors = self.window.outputs[0], self.channels // self.lanes
+        return (share(rows), 1) if rows >= MANY_ROWS else (1, share(vectors))
+
+    @property
+    def inputs(self) -> tuple[Buffer, ...]:
+        height, width = self.window.size
+        taps = self.groups * self.window.kernel[1] * QUAD
+        return (
+            Buffer(height * width * self.channels, "i8"),
+            Buffer(self.cases * taps * self.channels, "i8"),
+            Buffer(self.cases * self.channels, "i32"),
+            self.finish.buffer(self.channels),
+        )
+
+    @property
+    def outputs(self) -> tuple[Buffer, ...]:
+        rows, columns = self.window.outputs
+        return (Buffer(rows * columns * self.channels, "i8"),)
+
+    def emit(self, group: tuple[Position, Position], *memories: Memory) -> None:
+        rows = self.window.outputs[0]
+        height = -(-rows // self.grid[0])
+        width = -(-(self.channels // self.lanes) // self.grid[1]) * self.lanes
+        top, first = group[0] * height, group[1] * width
+        upper, lower = self.edges
+        with loop(top, least(top + height, rows)) as y:
+            case = least(y, upper) + greatest(y - (rows - 1 - lower), 0)
+            with loop(first, least(first + width, self.channels), self.lanes) as channel:
+                for start, end, size in self.window.strips(self.strip):
+                    with loop(start, end, size) as x:
+                        self._strip(y, case, x, size, channel, *memories)
+
+    def _strip(
+        self,
+        y: Position,
+        case: Position,
+        x: Position,
+        size: int,
+        channel: Position,
+        source: Memory,
+        weights: Memory,
+        bias: Memory,
+        table: Memory,
+        target: Memory,
+    ) -> None:
+        window, lanes, pitch = self.window, self.lanes, self.channels
+        height, stride = window.size[0], window.strides[1]
+        first = y * window.strides[0] - window.padding[0]
+        sums = [bias.vector(case * pitch + channel, lanes)] * size
+        for group in range(self.groups):
+            lines = [
+                source.from_(least(greatest(first + row, 0), height - 1) * (window.size[1] * pitch) + channel)
+                for row in range(group * QUAD, min((group + 1) * QUAD, window.kernel[0]))
+            ]
+            taps = weights.from_((case * self.groups + group) * (window.kernel[1] * QUAD * pitch) + channel * QUAD)
+            factors = [taps.vector(k * (QUAD * pitch), QUAD * lanes) for k in range(window.kernel[1])]
+            for offset in range((size - 1) * stride + window.kernel[1]):
+                readers = [output for output in range(size) if 0 <= offset - output * stride < window.kernel[1]]
+                if not readers:
+                    continue
+                value = self._column(lines, window.column(x, offset))
+                for output in readers:
+                    sums[output] = dot(sums[output], value, factors[offset - output * stride])
+        loaded = self.finish.load(table, channel, lanes)
+        for output, sum in enumerate(sums):
+            at = (y * window.outputs[1] + x + output) * pitch + channel
+            target.store(self.finish.bytes(sum, loaded), at)
+
+    def _column(self, lines: list[Memory], column: Position | None) -> MlirValue:
+        """Four rows of a column, those beyond the window's last one of any content."""
+        if column is None:
+            border = self.border - 256 if self.border > 127 else self.border
+            return splat(border, vector_of(QUAD * self.lanes, 8))
+        rows = [line.vector(column * self.channels, self.lanes) for line in lines]
+        return interleaved(rows + [rows[-1]] * (QUAD - len(rows)))
+
+
+def edges(window: Window) -> tuple[int, int]:
+    rows, stride = window.outputs[0], window.strides[0]
+    starts = np.arange(rows) * stride - window.padding[0]
+    return int((starts < 0).sum()), int((starts + window.kernel[0] > window.size[0]).sum())
+
+
+def depthwise_cases(
+    window: Window, filter: NDArray[np.int16], border: int
+) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+    """Weights [cases, KH / 4, KW, C, 4] of filter [KH, KW, C], and [cases, C]: the border times each case's weights."""
+    height, width, channels = filter.shape
+    rows = window.outputs[0]
+    upper, lower = edges(window)
+    groups = -(-height // QUAD)
+    found, sums = [], []
+    for y in (*range(upper), upper, *range(rows - lower, rows)):
+        first = y * window.strides[0] - window.padding[0]
+        inside = (np.arange(height) + first >= 0) & (np.arange(height) + first < window.size[0])
+        taps = filter * inside[:, None, None]
+        padded = np.pad(taps, [(0, groups * QUAD - height), (0, 0), (0, 0)])
+        found.append(padded.reshape(groups, QUAD, width, channels).transpose(0, 2, 3, 1))
+        sums.append(taps.astype(np.int64).sum(axis=(0, 1)) * border)
+    return np.stack(found).astype(np.int8), np.stack(sums)
+
+
+def choose_strip(registers: int, window: Window) -> int:
+    """Output pixels of a strip: as many sums as registers hold beside the taps, in equal strips where possible."""
+    columns = window.outputs[1]
+    most = min(registers - window.kernel[1] - 12, 14)
+    return -(-columns // -(-columns // most))
