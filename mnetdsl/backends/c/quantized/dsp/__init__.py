@@ -11,11 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from mnetdsl.backends.c.choice import Rule
-from mnetdsl.backends.c.quantized.dsp import depthwise, pointwise, window
+from mnetdsl.backends.c.quantized.dsp import depthwise, pointwise, vector, window
 from mnetdsl.ir.core import Op
 
 DSP_RULES: dict[str, tuple[tuple[Callable[[Any], bool], Rule[Any]], ...]] = {
-    "conv2d": ((pointwise.fits, pointwise.RULE), (window.fits, window.RULE)),
+    "conv2d": ((vector.fits, vector.CONV_RULE), (pointwise.fits, pointwise.RULE), (window.fits, window.RULE)),
+    "dense": ((vector.fits, vector.DENSE_RULE),),
     "depthwise_conv2d": ((depthwise.fits, depthwise.RULE),),
 }
 """By operation: whether shapes and elements suit a kernel, and its rule; the first that fits is taken."""

@@ -93,39 +93,47 @@ def portable(op: Conv2d, emitter: Emitter) -> Sequence[Call]:
 
 def kernel(inputs: int, finish: Finish, emitter: Emitter) -> str:
     """C name of the kernel for so many input channels."""
+    unrolled, turns = unrolled_blocks(inputs)
+    shift = -1 if finish.shift is None else finish.shift
+    name = f"dsp_pointwise_{inputs}_{finish.name}"
+    return emitter.kernel("dsp/pointwise_kernel", name, inputs=inputs, unrolled=unrolled, turns=turns, shift=shift)
+
+
+def unrolled_blocks(inputs: int) -> tuple[int, int]:
+    """Blocks in a turn of a kernel's loop, and turns."""
     blocks = inputs // BLOCK
     unrolled = max(count for count in range(1, _UNROLLED + 1) if blocks % count == 0)
-    values = {"inputs": inputs, "unrolled": unrolled, "turns": blocks // unrolled}
-    shift = -1 if finish.shift is None else finish.shift
-    return emitter.kernel("dsp/pointwise_kernel", f"dsp_pointwise_{inputs}_{finish.name}", **values, shift=shift)
+    return unrolled, blocks // unrolled
 
 
 def pack(layer: Layer, finish: Finish) -> NDArray[np.int32] | None:
     """The words in the order in which the kernel loads them, for each pair of channels: offsets, a word of each for
-    every four inputs, then what the finish loads. None where two weights do not fit a half.
+    every four inputs, then what the finish loads. None where two weights do not fit a half."""
+    found = paired(layer, finish)
+    if found is None:
+        return None
+    offsets, blocks = found
+    parts = []
+    for first in range(0, len(offsets), 2):
+        own = slice(first, first + 2)
+        parts += [offsets[own], blocks[:, own].reshape(-1), finish.words[own].reshape(-1)]
+    return as_words(np.concatenate(parts))
 
-    Inputs are filled up to a multiple of four, with weights of 0.
+
+def paired(layer: Layer, finish: Finish) -> tuple[Integers, Integers] | None:
+    """What the sums start from [O], and weights in pairs, a word for every four inputs [blocks, O].
+
+    Inputs are filled up to a multiple of four, with weights of 0. None where two weights do not fit a half.
     """
     taps = np.where(layer.constants, 0, layer.taps)
     taps = np.pad(taps, ((0, -len(taps) % BLOCK), (0, 0)))
     pairs = SCALE * taps[0::2] + taps[1::2]
     if pairs.size and (pairs.max() >= _REACH or pairs.min() < -_REACH):
         return None
-    blocks = (pairs[0::2] & 0xFFFF) | (pairs[1::2] & 0xFFFF) << 16
-    offsets = _offsets(layer, taps, finish)
-    outputs = taps.shape[1]
-    parts = []
-    for first in range(0, outputs, 2):
-        own = slice(first, first + 2)
-        parts += [offsets[own], blocks[:, own].reshape(-1), finish.words[own].reshape(-1)]
-    return as_words(np.concatenate(parts))
-
-
-def _offsets(layer: Layer, taps: Integers, finish: Finish) -> Integers:
-    """[O]: what the sums of a pair start from."""
+    blocks: Integers = (pairs[0::2] & 0xFFFF) | (pairs[1::2] & 0xFFFF) << 16
     bias = np.where(layer.constants, 0, layer.bias)
     offsets: Integers = SCALE * (bias - layer.in_zero * taps.sum(axis=0)) - 127 * taps[1::2].sum(axis=0)
-    return offsets + finish.offsets
+    return offsets + finish.offsets, blocks
 
 
 RULE: Rule[Conv2d] = Rule(choose, emit)
