@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from mnetdsl.importers import Imported
     from mnetdsl.sema.values import Constant
 
+GRAPHS = (".tflite", ".onnx")
+"""Endings of files that hold the whole network, and not weights alone."""
+
 
 @click.command(
     "import",
@@ -23,6 +26,7 @@ Examples:
   mnet import mobilenet_v2.pth -o build/v2 --set resolution=192
   mnet import training_run.pth -o build/mine --key state_dict --name mine
   mnet import vww_96_int8.tflite -o build/vww
+  mnet import mobilenet_v2.onnx -o build/v2 --mean 123.675,116.28,103.53 --std 58.395,57.12,57.375
 """,
 )
 @click.argument("checkpoint", metavar="CHECKPOINT")
@@ -37,7 +41,9 @@ Examples:
     metavar="NAME=VALUE",
     help="Overrule what is recognized: alpha, resolution, padding, epsilon. May be repeated.",
 )
-@click.option("--mean", callback=parse_numbers, metavar="NUMBERS", help="Of a .tflite's pixels, as --std.")
+@click.option(
+    "--mean", callback=parse_numbers, metavar="NUMBERS", help="Of the pixels of a .tflite or .onnx, as --std."
+)
 @click.option(
     "--std",
     callback=parse_numbers,
@@ -61,7 +67,8 @@ def command(
 ) -> None:
     """Recognize the network in CHECKPOINT and write it as .mnet with its weights.
 
-    CHECKPOINT is a .tflite of TensorFlow Lite, float or quantized, whose blocks are found among its operators. Or it is
+    CHECKPOINT is a .tflite of TensorFlow Lite or an .onnx, float or quantized, whose blocks are found among its
+    operators. Or it is
     a .h5 or .keras of Keras, a .pth or .pt of PyTorch, or .safetensors, of a network of the zoo with the names of
     keras.applications, torchvision, timm or mnetdsl. Nothing in it is executed.
     """
@@ -72,8 +79,8 @@ def command(
     if name is not None and not is_name(name):
         raise click.UsageError(f"--name {name}: a name has letters, digits and _, for instance --name my_net")
     with working(f"importing {checkpoint}"):
-        if Path(checkpoint).suffix.lower() == ".tflite":
-            imported = _import_tflite(checkpoint, name, key, parameters, mean, std)
+        if Path(checkpoint).suffix.lower() in GRAPHS:
+            imported = _import_graph(checkpoint, name, key, parameters, mean, std)
         else:
             imported = _import_checkpoint(checkpoint, name, key, parameters, mean, std, ignore_surplus)
     taken = [file for file in imported.files if (Path(folder) / file).exists()]
@@ -94,7 +101,7 @@ def command(
     talk(f"wrote {' and '.join(str(Path(folder) / file) for file in imported.files)}")
 
 
-def _import_tflite(
+def _import_graph(
     path: str,
     name: str | None,
     key: str | None,
@@ -102,10 +109,15 @@ def _import_tflite(
     mean: tuple[float, ...],
     std: tuple[float, ...],
 ) -> Imported:
+    suffix = Path(path).suffix.lower()
+    if key is not None or parameters:
+        raise click.UsageError(f"--key and --set are for checkpoints: a {suffix} says all of its network itself")
+    if suffix == ".onnx":
+        from mnetdsl.importers.onnx import import_onnx
+
+        return import_onnx(path, name=name, mean=mean, std=std)
     from mnetdsl.importers.tflite import import_tflite
 
-    if key is not None or parameters:
-        raise click.UsageError("--key and --set are for checkpoints: a .tflite says all of its network itself")
     return import_tflite(path, name=name, mean=mean, std=std)
 
 
@@ -121,7 +133,9 @@ def _import_checkpoint(
     from mnetdsl.importers import import_checkpoint
 
     if mean or std:
-        raise click.UsageError("--mean and --std are for .tflite files: a checkpoint's library is known by its names")
+        raise click.UsageError(
+            "--mean and --std are for .tflite and .onnx files: a checkpoint's library is known by its names"
+        )
     return import_checkpoint(path, name=name, key=key, parameters=parameters, ignore_surplus=ignore_surplus)
 
 

@@ -56,6 +56,7 @@ def write_onnx(module: Module) -> bytes:
 
 def _model(module: Module, inputs: Sequence[ExportedInput], first: bool) -> bytes:
     writer = Writer(module)
+    names = [writer.distinct(port.name) for port in module.graph.outputs]
     infos = [_input(found, writer, first) for found in inputs]
     skipped = {op for found in inputs for op in found.skipped}
     for op in module.graph.operations:
@@ -73,12 +74,11 @@ def _model(module: Module, inputs: Sequence[ExportedInput], first: bool) -> byte
             tensor = RULES[op.opcode](op, writer)
         except NotInFormatError as problem:
             raise not_in_format(op, NAME, problem) from None
-        if op.type.quantization is not None:
-            tensor = writer.quantized(tensor, op.type)
-            writer.stored[op.result] = tensor
-            tensor = writer.dequantized(tensor, op.type.element.dtype, op.type.quantization)
-        writer.names[op.result] = tensor
-    outputs = _outputs(module, writer, first)
+        if op.type.quantization is None:
+            writer.names[op.result] = tensor
+        else:
+            writer.stored[op.result] = writer.quantized(tensor, op.type)
+    outputs = _outputs(module, names, writer, first)
     graph = helper.make_graph(writer.nodes, module.name, infos, outputs, writer.initializers)
     wide = any(op.type.element is ElementType.I16 for op in module.graph.operations)
     opset = helper.make_opsetid("", WIDE_OPSET if wide else OPSET)
@@ -99,22 +99,19 @@ def _input(found: ExportedInput, writer: Writer, first: bool) -> onnx.ValueInfoP
     shape = channels_first(type.shape) if is_map and first else type.shape
     writer.layer = name
     tensor = writer.node("Transpose", name, perm=list(FIRST)) if is_map and not first else name
-    if type.quantization is not None:
-        writer.stored |= dict.fromkeys(found.values, tensor)
-        tensor = writer.dequantized(tensor, type.element.dtype, type.quantization)
-    writer.names |= dict.fromkeys(found.values, tensor)
+    known = writer.names if type.quantization is None else writer.stored
+    known |= dict.fromkeys(found.values, tensor)
     return helper.make_tensor_value_info(name, ELEMENTS[type.element], shape)
 
 
-def _outputs(module: Module, writer: Writer, first: bool) -> list[onnx.ValueInfoProto]:
+def _outputs(module: Module, names: Sequence[str], writer: Writer, first: bool) -> list[onnx.ValueInfoProto]:
     """Outputs under their names; those that are maps are channels last outside unless all is channels first."""
     infos = []
-    for port in module.graph.outputs:
+    for port, name in zip(module.graph.outputs, names, strict=True):
         value = port.value
-        tensor = writer.stored.get(value) or writer.names[value]
+        tensor = writer.stored.get(value) or writer.operand(value)
         writer.layer = port.name
         last = value.type.rank == 4 and not first
-        name = writer.distinct(port.name)
         kind, attributes = ("Transpose", {"perm": list(LAST)}) if last else ("Identity", {})
         writer.nodes.append(helper.make_node(kind, [tensor], [name], name=f"{name}/{kind}", **attributes))
         shape = value.type.shape if last else channels_first(value.type.shape)

@@ -37,7 +37,7 @@ def channels_first(shape: Sequence[int]) -> Shape:
 
 
 class Writer:
-    """`names` maps our values to tensors of real numbers: of quantized values those behind a DequantizeLinear."""
+    """`names` maps our values to tensors of real numbers, `stored` quantized ones to those of stored numbers."""
 
     def __init__(self, module: Module) -> None:
         self.module = module
@@ -89,6 +89,10 @@ class Writer:
 
     def operand(self, value: Value) -> str:
         """The real numbers of `value`, which may be a constant."""
+        if value in self.stored and value not in self.names:
+            assert value.type.quantization is not None
+            dtype = value.type.element.dtype
+            self.names[value] = self.dequantized(self.stored[value], dtype, value.type.quantization)
         if value not in self.names:
             array = self.arrays[value]
             array = array.transpose(FIRST) if array.ndim == 4 else array

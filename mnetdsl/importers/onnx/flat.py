@@ -75,3 +75,5 @@ class OnnxModel:
     constants: Mapping[str, Array]
     inputs: tuple[FlatPort, ...]
     outputs: tuple[FlatPort, ...]
+    metadata: Mapping[str, str]
+    """Entries beside the graph, by key."""

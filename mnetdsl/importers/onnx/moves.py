@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import prod
 
+from mnetdsl.importers.onnx.context import EVERY_FEATURE, Context
 from mnetdsl.importers.onnx.flat import Node
-from mnetdsl.importers.onnx.rules import EVERY_FEATURE, Context
 from mnetdsl.importers.onnx.views import View, whole
 from mnetdsl.importers.tflite.operators import NotSupportedError
 from mnetdsl.ir.types import MAX_RANK, Shape

@@ -36,3 +36,25 @@ def missing_package(path: str) -> Diagnostic:
         location=path,
         help="install mnetdsl with its extra: pip install 'mnetdsl[onnx]'",
     )
+
+
+def two_stores(path: str, operator: int) -> MnetError:
+    return MnetError(
+        error(
+            "MN1704",
+            f"operator {operator} is not supported: it stores the result of a layer a second time with other numbers",
+            location=path,
+            help="quantize the network so that this activation is part of the layer in front of it",
+        )
+    )
+
+
+def constant_operand(path: str, operators: list[int]) -> MnetError:
+    return MnetError(
+        error(
+            "MN1704",
+            f"operators {', '.join(map(str, operators[:20]))} are not supported: one of their operands is a constant",
+            location=path,
+            help="let the exporter fold it into the layer in front of it",
+        )
+    )

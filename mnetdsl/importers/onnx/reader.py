@@ -98,6 +98,7 @@ class _Reader:
             constants,
             tuple(self._port(port) for port in graph.input if port.name not in constants),
             tuple(self._port(port) for port in graph.output),
+            {self._text(entry.key): self._text(entry.value) for entry in self.proto.metadata_props[:MAX_OPERANDS]},
         )
 
     def _opset(self) -> int:

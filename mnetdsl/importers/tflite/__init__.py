@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from mnetdsl.files import MAX_WEIGHTS, read_bytes
-from mnetdsl.importers.graph_files import graph_facts, graph_files, origin, own_name, takes_numbers
 from mnetdsl.importers.result import Imported
 from mnetdsl.importers.tflite.convert import convert
 from mnetdsl.importers.tflite.metadata import read_metadata
@@ -47,6 +46,9 @@ def import_bytes(
     std: tuple[float, ...] = (),
 ) -> Imported:
     """As `import_tflite`, for the bytes of the file `path`."""
+    # Here, since it builds on modules of this package, and may be imported before them.
+    from mnetdsl.importers.graph_files import graph_facts, graph_files, origin, own_name, takes_numbers
+
     model = read_model(data, path)
     require_plain(model)
     metadata = read_metadata(model, data)

@@ -37,6 +37,8 @@ COLUMNS = (
     "dilation",
     "padding",
     "multiplier",
+    "expand",
+    "residual",
     "stride",
 )
 

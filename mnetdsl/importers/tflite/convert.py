@@ -98,7 +98,7 @@ class _Converter:
                 raise unsupported_model(self.path, "one of its outputs is not computed", "convert the network again")
             classes = self.values[value].shape[-1]
             outputs.append(ImportOutput(name, value, number, self._labels(labels, place, name, classes), row))
-        named = _named_outputs(outputs, self.layers, self.values)
+        named = named_outputs(outputs, self.layers, self.values)
         return ImportGraph(
             self.values, tuple(self.layers), inputs, named, dict(self.requantized), tuple(dict.fromkeys(self.notes))
         )
@@ -431,7 +431,7 @@ def _stored_filter(filter: Constant, activations: Storage | None) -> Constant:
 _OUTPUT_NAMES = {"softmax": "probabilities", "argmax": "classes", "sigmoid": "scores", "dense": "logits"}
 
 
-def _named_outputs(
+def named_outputs(
     outputs: Sequence[ImportOutput], layers: Sequence[Layer], values: dict[int, Value]
 ) -> tuple[ImportOutput, ...]:
     """Names from what computes them: `probabilities` behind a softmax, `logits` for features, `map` for maps."""
