@@ -16,6 +16,8 @@ from mnetdsl.importers.tflite import import_tflite
 DATA = Path(os.environ.get("MNET_DATA", Path(__file__).parents[3] / ".." / "shared" / "data"))
 MODELS = (
     "coco_ssd_mobilenet_v1_1.0_quant",
+    "deeplabv3_mnv2_257_float",
+    "deeplabv3_mnv2_dm05_pascal_quant",
     "mobilenet_v1_0.25_224_float",
     "mobilenet_v1_0.25_224_quant",
     "mobilenet_v2_1.0_224_quant",
@@ -34,6 +36,7 @@ QUANTIZED = {
     "tf2_mobilenet_v2_1.0_224_ptq": 65,
     "mobilenet_v2_1.0_224_quant": 66,
     "coco_ssd_mobilenet_v1_1.0_quant": 62,
+    "deeplabv3_mnv2_dm05_pascal_quant": 71,
 }
 """Models -> tensors that are compared besides the outputs: all but those that a pad or an identity leaves out."""
 QUICK = ("vww_96_int8", "mobilenet_v1_0.25_224_quant")

@@ -63,8 +63,7 @@ def emit_concat(op: Concat, emitter: Emitter) -> Sequence[Call]:
 
 
 def choose_transpose(op: Transpose) -> Choice:
-    require_float(op, op.input)
-    return Choice(f"transpose {_sizes(op.order)}", ("shape",), ("pick",), (op.input,), (apart(1),))
+    return Choice(f"transpose {_sizes(op.order)}", ("shape",), (_pick_function(op),), (op.input,), (apart(1),))
 
 
 def emit_transpose(op: Transpose, emitter: Emitter) -> Sequence[Call]:
@@ -74,9 +73,8 @@ def emit_transpose(op: Transpose, emitter: Emitter) -> Sequence[Call]:
 
 def choose_slice(op: Slice) -> Choice:
     """An element moves towards the front or stays, so the output may lie anywhere at or below the input."""
-    require_float(op, op.input)
     mode = Mode("forward", (Clearance(above=op.input.type.byte_size, below=0, same=True),))
-    return Choice(f"slice from {_sizes(op.begin)}", ("shape",), ("pick",), (op.input,), (mode,))
+    return Choice(f"slice from {_sizes(op.begin)}", ("shape",), (_pick_function(op),), (op.input,), (mode,))
 
 
 def emit_slice(op: Slice, emitter: Emitter) -> Sequence[Call]:
@@ -85,10 +83,16 @@ def emit_slice(op: Slice, emitter: Emitter) -> Sequence[Call]:
     return _pick(emitter, op, first, list(zip(op.size, steps, strict=True)))
 
 
+def _pick_function(op: Transpose | Slice) -> str:
+    """Elements are moved whatever they are; the kernel goes by their width."""
+    element = op.type.element
+    return "pick" if element.is_float else f"pick_{element.byte_width}"
+
+
 def _pick(emitter: Emitter, op: Transpose | Slice, first: int, loops: Sequence[tuple[int, int]]) -> Sequence[Call]:
     walk = emitter.shape("walk", *walk_table(loops))
     source = emitter.address(op.input) + (f" + {first}" if first else "")
-    return (Call("pick", (walk, source, emitter.address(op.result))),)
+    return (Call(emitter.choice.functions[0], (walk, source, emitter.address(op.result))),)
 
 
 def walk_table(loops: Sequence[tuple[int, int]]) -> tuple[str, str]:

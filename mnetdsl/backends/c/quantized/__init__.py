@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mnetdsl.backends.c.choice import Rule
+from mnetdsl.backends.c.ops.shape import SLICE_RULE, TRANSPOSE_RULE
 from mnetdsl.backends.c.quantized import (
     conv2d,
     dense,
@@ -16,7 +17,9 @@ from mnetdsl.backends.c.quantized import (
     resize,
     shape,
     softmax,
+    unary,
 )
+from mnetdsl.ir.ops.activation import UNARY_FUNCTIONS
 
 QUANTIZED_RULES: dict[str, Rule[Any]] = {
     "conv2d": conv2d.RULE,
@@ -32,6 +35,10 @@ QUANTIZED_RULES: dict[str, Rule[Any]] = {
     "pad": shape.PAD_RULE,
     "concat": shape.CONCAT_RULE,
     "resize": resize.RULE,
+    "transpose": TRANSPOSE_RULE,
+    "slice": SLICE_RULE,
+    "clamp": unary.CLAMP_RULE,
+    **dict.fromkeys(UNARY_FUNCTIONS, unary.RULE),
     "lookup": lookup.RULE,
     "quantize": quantize.QUANTIZE_RULE,
     "dequantize": quantize.DEQUANTIZE_RULE,

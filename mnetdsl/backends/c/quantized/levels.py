@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from mnetdsl.backends.c.emitter import Emitter
-from mnetdsl.diagnostics import MnetError, error
 from mnetdsl.interpreter.quantized.grids import grid
 from mnetdsl.interpreter.quantized.layer import Weighted, check_sums
-from mnetdsl.ir.core import Op, Value
+from mnetdsl.ir.core import Value
 from mnetdsl.ir.ops.dense import Dense
 from mnetdsl.ir.ops.elementwise import Elementwise
 from mnetdsl.ir.ops.pool import GlobalAvgPool
@@ -48,20 +47,6 @@ def stored_number(type: TensorType, real: float) -> int:
     """`real` as stored, saturated."""
     own = grid(type)
     return min(max(clamps.stored_number(own, real), own.low), own.high)
-
-
-def require_equal_grids(op: Op, *values: Value) -> None:
-    """Raises MN1111 where an operand is stored with other numbers than the result."""
-    for value in values:
-        if value.type.storage != op.type.storage:
-            raise MnetError(
-                error(
-                    "MN1111",
-                    f"`{op.name or op.opcode}` joins tensors of different scales, for which there is no C kernel",
-                    location=str(op.location),
-                    help="give its operands the numbers of its result in the table `quantization`",
-                )
-            )
 
 
 def levels(op: Weighted, emitter: Emitter) -> str:

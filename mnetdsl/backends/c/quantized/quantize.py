@@ -14,14 +14,14 @@ from mnetdsl.ir.ops.quantize import Dequantize, Quantize, Requantize
 from mnetdsl.plan.tasks import Clearance, Mode
 
 
-def _choice(title: str, source: Value, result: Value) -> Choice:
+def _choice(title: str, source: Value, result: Value, function: str = "") -> Choice:
     """Element by element, first to last: a result of the same width or a narrower one may take the input's place."""
     narrower = result.type.element.byte_width <= source.type.element.byte_width
     clearance = Clearance(source.type.byte_size, 0 if narrower else result.type.byte_size, narrower)
     return Choice(
         title=title,
         sources=("quantized", "quantized_conversion"),
-        functions=(variant(title, source, result),),
+        functions=(variant(function or title, source, result),),
         reads=(source,),
         modes=(Mode("forward", (clearance,)),),
     )
@@ -53,8 +53,18 @@ def choose_requantize(op: Requantize) -> Choice:
 
 
 def emit_requantize(op: Requantize, emitter: Emitter) -> Sequence[Call]:
-    values = (*map(str, requantize_numbers(op.input.type, op.type)), str(op.type.elements))
-    return (Call(emitter.choice.functions[0], (emitter.address(op.input), emitter.address(op.result), *values)),)
+    return emit_rescaling(op.input, op.result, requantize_numbers(op.input.type, op.type), emitter)
+
+
+def choose_rescaling(title: str, source: Value, result: Value) -> Choice:
+    """`requantize` under another name: what clamps differs in its numbers only."""
+    return _choice(title, source, result, "requantize")
+
+
+def emit_rescaling(source: Value, result: Value, numbers: Sequence[int], emitter: Emitter) -> Sequence[Call]:
+    """`numbers`: zero points of input and result, multiplier, shift, lowest and highest result."""
+    values = (*map(str, numbers), str(result.type.elements))
+    return (Call(emitter.choice.functions[0], (emitter.address(source), emitter.address(result), *values)),)
 
 
 QUANTIZE_RULE: Rule[Quantize] = Rule(choose_quantize, emit_quantize)

@@ -12,7 +12,7 @@ from mnetdsl.backends.c.choice import Choice, Rule
 from mnetdsl.backends.c.emitter import Emitter
 from mnetdsl.backends.c.ops.window import Window, backward, forward
 from mnetdsl.backends.c.program import Call
-from mnetdsl.backends.c.quantized.levels import require_equal_grids, stored_number, width
+from mnetdsl.backends.c.quantized.levels import requantize_numbers, stored_number, width
 from mnetdsl.interpreter.quantized.grids import grid
 from mnetdsl.ir.core import Value
 from mnetdsl.ir.ops.shape import Concat, Pad
@@ -49,11 +49,17 @@ def emit_pad(op: Pad, emitter: Emitter) -> Sequence[Call]:
 
 
 def choose_concat(op: Concat) -> Choice:
-    """Operands of other numbers than the result are looked up; of 16 bits there is no such table."""
-    require_equal_grids(op, *(value for value in op.inputs if width(value) > 1))
+    """Operands of other numbers than the result are looked up, those of 16 bits requantized."""
     reads = tuple(op.inputs)
-    functions = ["move" if value.type.storage == op.type.storage else "join" for value in reads]
-    return Choice(f"concat {len(reads)}", ("quantized_shape",), tuple(functions), reads, (apart(len(reads)),))
+    functions = tuple(_copy_function(value, op) for value in reads)
+    sources = ("quantized", "quantized_shape") if "join_wide" in functions else ("quantized_shape",)
+    return Choice(f"concat {len(reads)}", sources, functions, reads, (apart(len(reads)),))
+
+
+def _copy_function(value: Value, op: Concat) -> str:
+    if value.type.storage == op.type.storage:
+        return "move"
+    return "join" if width(value) == 1 else "join_wide"
 
 
 def emit_concat(op: Concat, emitter: Emitter) -> Sequence[Call]:
@@ -65,8 +71,12 @@ def emit_concat(op: Concat, emitter: Emitter) -> Sequence[Call]:
     for number, (value, function) in enumerate(zip(op.inputs, emitter.choice.functions, strict=True)):
         run = value.type.byte_size // outer
         target = emitter.address(op.result) + (f" + {offset // width(op.result)}" if offset else "")
-        table = (emitter.add(f"{op.name}.{number}.joined", join_table(value, op)),) if function == "join" else ()
-        calls.append(Call(function, (emitter.address(value), target, *table, str(outer), str(run), str(pitch))))
+        numbers: tuple[str, ...] = ()
+        if function == "join":
+            numbers = (emitter.add(f"{op.name}.{number}.joined", join_table(value, op)),)
+        elif function == "join_wide":
+            numbers = tuple(map(str, requantize_numbers(value.type, op.type)[2:]))
+        calls.append(Call(function, (emitter.address(value), target, *numbers, str(outer), str(run), str(pitch))))
         offset += run
     return calls
 

@@ -43,6 +43,7 @@ NETWORKS = [
     ("mobilenet_v1", U8, {"alpha": 0.25, "resolution": 64}),
     ("mobilenet_v2", I16, {"alpha": 0.35, "resolution": 64}),
     ("mobilenet_v3_small", I8, {"alpha": 0.75, "resolution": 64}),
+    ("mobilenet_v3_small", I16, {"alpha": 0.35, "resolution": 32}),
 ]
 IDS = [f"{name}-{storage.element.value}" for name, storage, _ in NETWORKS]
 
@@ -60,6 +61,38 @@ def test_every_layer_has_the_interpreters_bits(name: str, storage: Storage, para
     assert set(found) >= set(expected)
     assert [layer for layer, array in expected.items() if not np.array_equal(found[layer], array)] == []
     assert all(np.array_equal(found[output], array) and array.std() > 1 for output, array in outputs.items())
+
+
+@pytest.mark.parametrize("storage", [I8, U8, I16], ids=["i8", "u8", "i16"])
+def test_layers_that_compute_in_float_stand_between_integer_ones(storage: Storage) -> None:
+    """One depthwise, one pointwise and the dense layer; their sums differ from the interpreter's in their order, so
+    that a number in a thousand may be rounded to its neighbour."""
+    require("gcc")
+    module = mnetdsl.load("mobilenet_v1", alpha=0.25, resolution=32).module
+    names = tensor_names(quantizable(module))
+    islands = ("body.1.depthwise.conv", "body.3.pointwise.conv", "logits")
+    assert set(islands) <= set(names)
+    unsigned = storage.element is ElementType.U8
+    rows = [QuantizedTensor(tensor, storage, None, tensor in islands, unsigned) for tensor in names]
+    found = apply_quantization(module, rows)
+    found.resources.update(random_weights(found, 1))
+    found = optimize(found)
+    floats = {op.name for op in found.graph.operations if op.type.element is ElementType.F32 and op.name in islands}
+    assert floats == set(islands)
+    image = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype(np.uint8)
+    layers: dict[str, np.ndarray] = {}
+    (expected,) = interpreter.run(
+        found, {"image": image}, lambda op, array: layers.__setitem__(op.name, array)
+    ).values()
+    before = [name for name in layers if name.startswith("body.0.")]
+    runner = HostRunner(found)
+    (result,) = runner.run({"image": image}).values()
+    same = runner.run({"image": image}, observe=before)
+    assert all(np.array_equal(same[name], layers[name]) for name in before)
+    assert result.dtype == expected.dtype
+    difference = np.abs(result.astype(np.int64) - expected.astype(np.int64))
+    assert difference.max() <= 1 if storage is not I16 else difference.max() <= 4
+    assert expected.std() > 1
 
 
 @pytest.mark.parametrize(("name", "storage", "parameters"), NETWORKS, ids=IDS)

@@ -207,7 +207,7 @@ def of_element(name: str, stored: Storage) -> dict[str, Case]:
         "global_avg_pool": unary("global_avg_pool", stored, other, (7, 7, 9)),
         "pad": unary("pad", stored, None, padding=(1, 0, 2, 1)),
         "pad with a number": unary("pad", stored, None, padding=(1, 0, 0, 1), value=1.5),
-        "concat": joined(stored, other, result=other) if name != "i16" else joined(stored, stored, result=stored),
+        "concat": joined(stored, other, result=other),
         "reshape": unary("reshape", stored, None, shape=(1, 60)),
         "transpose": unary("transpose", stored, None, order=(2, 0, 1)),
         "slice": unary("slice", stored, None, begin=(1, 0, 1), size=(2, 5, 2)),
