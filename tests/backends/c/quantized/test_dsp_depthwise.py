@@ -27,16 +27,35 @@ CASES = [
 ]
 
 
+KERNELS = {
+    "dsp/depthwise_kernel",
+    "dsp/depthwise_columns",
+    "dsp/depthwise5_kernel",
+    "dsp/depthwise5_columns",
+    "dsp/depthwise_plain",
+}
+LARGE = [
+    ((5, 5, 4), 1, (2, 2, 2, 2)),
+    ((7, 14, 8), 1, (2, 2, 2, 2)),
+    ((9, 11, 4), 2, (2, 2, 2, 2)),
+    ((8, 28, 4), 2, (1, 2, 1, 2)),
+    ((12, 13, 8), 1, (0, 0, 0, 0)),
+    ((6, 7, 264), 2, (2, 2, 2, 2)),
+]
+
+
 def chains(seed: int) -> Layers:
     """Pairs of layers, the second in the arena in place of its input."""
     layers = Layers(seed)
-    for index, (shape, stride, padding) in enumerate(CASES):
+    for index, (shape, stride, padding) in enumerate(CASES + LARGE):
+        size = 3 if index < len(CASES) else 5
+        same = (size // 2,) * 4
         activations = ("relu", "none") if (seed + index) % 2 else ("none", "relu")
         x = layers.input(*shape)
-        filter = (3, 3, shape[2], 1)
-        x = layers.weighted("depthwise_conv2d", x, filter, activations[0], padding=(1, 1, 1, 1))
+        filter = (size, size, shape[2], 1)
+        x = layers.weighted("depthwise_conv2d", x, filter, activations[0], padding=same)
         x = layers.weighted("depthwise_conv2d", x, filter, activations[1], strides=(stride, stride), padding=padding)
-        x = layers.weighted("depthwise_conv2d", x, filter, activations[0], padding=(1, 1, 1, 1))
+        x = layers.weighted("depthwise_conv2d", x, filter, activations[0], padding=same)
         layers.output(x)
     return layers
 
@@ -52,7 +71,7 @@ def test_the_twin_gives_the_interpreters_bits(seed: int) -> None:
     inputs = layers.inputs()
     expected = layers.expected(inputs)
     assert different(HostRunner(layers.module, DSP).run(inputs, observe=expected), expected) == []
-    assert kernels(layers.module) == {"dsp/depthwise_kernel", "dsp/depthwise_plain", "dsp/depthwise_columns"}
+    assert kernels(layers.module) == KERNELS
 
 
 @pytest.mark.parametrize("core", ["cortex-m4", "cortex-m33"])

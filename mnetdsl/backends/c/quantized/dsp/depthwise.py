@@ -1,8 +1,9 @@
-"""Depthwise 3x3 of four channels at a time, from columns that hold two rows in each register.
+"""Depthwise 3x3 and 5x5 of four channels at a time, from columns that hold two rows in each register.
 
-The driver copies each input row of four channels into a ring of three lines once, with its border, and makes columns
-of them: of each channel (row 0, row 1) of one column, and of row 2 two neighbours. An output then takes five SMLAD and
-one load of two words, because a column that is loaded serves three outputs; weights stay in registers over some rows.
+The driver copies each input row of four channels into a ring of lines once, with its border, and makes columns of them:
+of each channel (row 0, row 1) of one column, (row 2, row 3) for 5x5, and of the last row two neighbours. A 3x3 output
+then takes five SMLAD and one load of two words, because a column that is loaded serves three outputs; weights stay in
+registers over some rows. A 5x5 output takes thirteen SMLAD, and a group of outputs loads the weights one by one.
 The ring makes the layer safe in place of its input.
 """
 
@@ -29,23 +30,23 @@ from mnetdsl.plan.tasks import Clearance, Mode, Scratch
 
 CHANNELS = 4
 """Worked on at a time: the bytes of a register."""
-KERNEL = (3, 3)
 PREFERRED_SHIFT = 10
 _SOURCES = ("window", "dsp/job", "dsp/depthwise")
-_LINES = 3
 _UNROLLED = 12
 """Columns at most in a turn of the kernel's loop, a multiple of the three sums in flight."""
 _STRAIGHT = 16
 """Rows up to this width have no loop."""
+_IN_FLIGHT = (8, 7, 6, 5)
+"""Outputs of 5x5 that are summed at once, where they do not fill a row."""
 _COLUMN_BYTES = 2048
 """Columns of as many rows are made at once as fit here; those of one row are always."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What kernels are made for. Stride 1 has a column for each of width + 2 inputs, stride 2 one for each output
-    and one more, in which two inputs meet."""
+    """What kernels are made for. There is a column for each input, with 3x3 and stride 2 one for two inputs."""
 
+    size: int
     stride: int
     width: int
     channels: int
@@ -53,16 +54,22 @@ class Shape:
 
     @property
     def columns(self) -> int:
-        return self.width + 2 if self.stride == 1 else self.width + 1
+        if self.size == 3 and self.stride == 2:
+            return self.width + 1
+        return (self.width - 1) * self.stride + self.size
 
     @property
     def column_words(self) -> int:
-        return CHANNELS * (2 if self.stride == 1 else 3)
+        return CHANNELS * (2 if self.size == 3 and self.stride == 1 else 3)
 
     @property
     def line_words(self) -> int:
-        """Of the ring; kernels that take two columns in a turn read up to two words behind the last one."""
-        return self.columns + 2 if self.stride == 1 else 2 * self.columns
+        """Of the ring; the last column is made with a word behind it."""
+        return 2 * self.columns if self.size == 3 and self.stride == 2 else self.columns + 2
+
+    @property
+    def weight_words(self) -> int:
+        return 3 if self.size == 3 else 13
 
     @property
     def batch(self) -> int:
@@ -72,17 +79,18 @@ class Shape:
     @property
     def scratch_bytes(self) -> int:
         columns = self.batch * self.columns + 1
-        return 4 * (_LINES * self.line_words + columns * self.column_words)
+        return 4 * (self.size * self.line_words + columns * self.column_words)
 
 
 def shape_of(op: DepthwiseConv2d) -> Shape:
     _, rows, width, channels = op.type.shape
-    return Shape(op.strides[0], width, channels, rows)
+    return Shape(op.filter.type.shape[0], op.strides[0], width, channels, rows)
 
 
 def fits(op: DepthwiseConv2d) -> bool:
     channels, multiplier = op.filter.type.shape[2:]
-    plain = multiplier == 1 and tuple(op.filter.type.shape[:2]) == KERNEL and tuple(op.dilations) == (1, 1)
+    kernel = tuple(op.filter.type.shape[:2]) in ((3, 3), (5, 5))
+    plain = multiplier == 1 and kernel and tuple(op.dilations) == (1, 1)
     strides = tuple(op.strides) in ((1, 1), (2, 2))
     sizes = channels % CHANNELS == 0 and channels < 4096 and op.type.shape[2] >= 3
     return plain and strides and sizes and saturates_only(op)
@@ -104,55 +112,66 @@ def emit(op: DepthwiseConv2d, emitter: Emitter) -> Sequence[Call]:
     layer = layer_numbers(op, emitter)
     shape = shape_of(op)
     window = depthwise_conv2d.window_of(op).table(emitter)
-    prepare = emitter.kernel("dsp/depthwise_columns", f"dsp_columns_{shape.stride}", stride=shape.stride)
+    prepare = _prepare(shape, emitter)
     zeros = str(grid(op.input.type).zero_point)
     calls = []
     found = groups(layer, CHANNELS, PREFERRED_SHIFT)
     if any(group.kind == PLAIN for group in found):
         emitter.choose_again(replace(emitter.choice, sources=("quantized", *_SOURCES)))
     for number, group in enumerate(found):
-        stream = emitter.add(f"{op.name}.stream{number or ''}", pack(layer, group), "DSP")
+        words = pack(layer, group) if shape.size == 3 else pack_large(layer, group)
+        stream = emitter.add(f"{op.name}.stream{number or ''}", words, "DSP")
         arguments = (
             window,
             prepare,
             _kernel(op, shape, group, emitter),
             stream,
-            str(CHANNELS * _words(group)),
+            str(CHANNELS * _words(shape, group)),
             emitter.address(op.input),
             emitter.address(op.result),
             emitter.scratch(ElementType.I32),
             zeros,
             *map(str, (group.first, group.last, shape.rows, shape.batch)),
+            *map(str, (shape.line_words, shape.columns * shape.column_words)),
         )
         calls.append(Call("dsp_depthwise", arguments))
     return calls
 
 
+def _prepare(shape: Shape, emitter: Emitter) -> str:
+    """C name of what makes columns."""
+    if shape.size == 5:
+        return emitter.kernel("dsp/depthwise5_columns", "dsp_columns_5")
+    return emitter.kernel("dsp/depthwise_columns", f"dsp_columns_{shape.stride}", stride=shape.stride)
+
+
 def _kernel(op: DepthwiseConv2d, shape: Shape, group: Group, emitter: Emitter) -> str:
     """C name of the kernel for rows of this shape."""
-    sizes = f"{shape.stride}_{shape.width}x{shape.channels}"
-    unrolled = 0 if shape.width <= _STRAIGHT else _UNROLLED
+    name = f"dsp_depthwise{shape.size}_{shape.stride}_{shape.width}x{shape.channels}"
     values: dict[str, int] = {
+        "size": shape.size,
         "stride": shape.stride,
         "width": shape.width,
         "channels": shape.channels,
         "columns": shape.columns,
         "column_words": shape.column_words,
-        "unrolled": unrolled,
-        "turns": shape.width // unrolled if unrolled else 0,
         "shift": -1 if group.shift is None else group.shift,
-        "words": _words(group),
+        "words": _words(shape, group),
     }
     if group.kind == PLAIN:
         zero = grid(op.type).zero_point
-        name = f"dsp_depthwise_{sizes}_plain_{zero % 256}"
-        return emitter.kernel("dsp/depthwise_plain", name, **values, zero=zero)
-    return emitter.kernel("dsp/depthwise_kernel", f"dsp_depthwise_{sizes}_{group.name}", **values)
+        return emitter.kernel("dsp/depthwise_plain", f"{name}_plain_{zero % 256}", **values, zero=zero)
+    if shape.size == 5:
+        outputs = max(_IN_FLIGHT, key=lambda count: (-(shape.width % count), count)) if shape.width > 8 else shape.width
+        return emitter.kernel("dsp/depthwise5_kernel", f"{name}_{group.name}", **values, outputs=outputs)
+    unrolled = 0 if shape.width <= _STRAIGHT else _UNROLLED
+    turns = shape.width // unrolled if unrolled else 0
+    return emitter.kernel("dsp/depthwise_kernel", f"{name}_{group.name}", **values, unrolled=unrolled, turns=turns)
 
 
-def _words(group: Group) -> int:
-    """Of a channel in the stream: three of weights, the offset, and what the finish loads."""
-    return 4 + int(group.words.shape[1])
+def _words(shape: Shape, group: Group) -> int:
+    """Of a channel in the stream: weights, the offset, and what the finish loads."""
+    return shape.weight_words + 1 + int(group.words.shape[1])
 
 
 def pack(layer: Layer, group: Group) -> NDArray[np.int32]:
@@ -160,11 +179,7 @@ def pack(layer: Layer, group: Group) -> NDArray[np.int32]:
 
     A word of weights is taken apart by masking its odd bytes, and its even ones shifted up: pairs times 256.
     """
-    own = slice(group.first, group.last)
-    k = np.where(group.constants, 0, layer.taps[:, own]).reshape(3, 3, -1)
-    scale = 1 if group.kind == PLAIN else SCALE
-    bias = np.where(group.constants, 0, layer.bias[own])
-    offsets = scale * (bias - layer.in_zero * k.sum(axis=(0, 1))) + group.offsets
+    k, offsets = _numbers(layer, group, 3)
     rows = [
         _bytes(k[0, 1], k[0, 0], k[1, 1], k[1, 0]),
         _bytes(k[2, 0], k[0, 2], k[2, 1], k[1, 2]),
@@ -173,6 +188,31 @@ def pack(layer: Layer, group: Group) -> NDArray[np.int32]:
         *group.words.T,
     ]
     return as_words(np.stack(rows, axis=1).reshape(-1))
+
+
+def pack_large(layer: Layer, group: Group) -> NDArray[np.int32]:
+    """Of each channel the offset, 25 weights as halves of 13 words, finish; weights of PLAIN groups are not scaled."""
+    k, offsets = _numbers(layer, group, 5)
+    k = k if group.kind == PLAIN else k * SCALE
+    rows = [offsets]
+    for column in range(5):
+        rows += [_halves(k[0, column], k[1, column]), _halves(k[2, column], k[3, column])]
+    rows += [_halves(k[4, 0], k[4, 1]), _halves(k[4, 2], k[4, 3]), _halves(k[4, 4], 0 * k[4, 4])]
+    return as_words(np.stack([*rows, *group.words.T], axis=1).reshape(-1))
+
+
+def _numbers(layer: Layer, group: Group, size: int) -> tuple[Integers, Integers]:
+    """Weights [size, size, channels of the group] and what their sums start from."""
+    own = slice(group.first, group.last)
+    k = np.where(group.constants, 0, layer.taps[:, own]).reshape(size, size, -1)
+    scale = 1 if group.kind == PLAIN else SCALE
+    bias = np.where(group.constants, 0, layer.bias[own])
+    return k, scale * (bias - layer.in_zero * k.sum(axis=(0, 1))) + group.offsets
+
+
+def _halves(low: Integers, high: Integers) -> Integers:
+    words: Integers = (low & 0xFFFF) | (high & 0xFFFF) << 16
+    return words
 
 
 def _bytes(*values: Integers) -> Integers:
