@@ -144,6 +144,24 @@ class Network:
 
         return optimize(self.module)
 
+    def without_constant_channels(self, remark: Callable[[Remark], None] = lambda remark: None) -> Network:
+        """The optimized network without the int8 channels that hold one number for every input; outputs stay.
+
+        Needs weights: which channels those are follows from their numbers. `remark` is told what each layer lost.
+        """
+        from mnetdsl.ir.clone import clone
+        from mnetdsl.ir.verifier import Stage
+        from mnetdsl.passes.context import Context
+        from mnetdsl.passes.pass_manager import run_passes
+        from mnetdsl.passes.pipelines import CONSTANT_CHANNELS
+
+        module, context = clone(self.module), Context()
+        run_passes(module, CONSTANT_CHANNELS, context, stage=Stage.FOLDED)
+        for item in context.remarks:
+            if item.pass_name == "fold-constant-channels":
+                remark(item)
+        return replace(self, instance=replace(self.instance, module=module))
+
     def summary(self) -> Summary:
         """Shapes, parameters and multiply-accumulates per layer and in total; needs no weights."""
         from mnetdsl.cost.summary import summarize

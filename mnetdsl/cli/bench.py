@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mnetdsl.cli.options import json_option, load_with_weights, network_options, weights_option
+from mnetdsl.cli.options import channels_option, json_option, load_with_weights, network_options, weights_option
 
 if TYPE_CHECKING:
     from mnetdsl.sema.values import Constant
@@ -63,6 +63,7 @@ Examples:
     show_default=True,
     help="What float networks are computed in; bf16 beside openvino alone.",
 )
+@channels_option
 @json_option
 def command(
     file: str,
@@ -74,6 +75,7 @@ def command(
     against: tuple[str, ...],
     rounds: int,
     precision: str,
+    fold: bool,
     layout: str,
 ) -> None:
     """Measure how fast FILE runs.
@@ -86,6 +88,8 @@ def command(
 
     check_kind(on)
     network = load_with_weights(file, parameters, model, weights)
+    if fold:
+        network = network.without_constant_channels()
     with working(f"measuring {network.name}") as progress:
         request = Request(
             network.optimized(),

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mnetdsl.cli.options import json_option, load_with_weights, network_options, parse_size, weights_option
+from mnetdsl.cli.options import (
+    channels_option,
+    json_option,
+    load_with_weights,
+    network_options,
+    parse_size,
+    weights_option,
+)
 
 if TYPE_CHECKING:
     from mnetdsl.api import Network
@@ -52,7 +59,10 @@ Examples:
     show_default=True,
     help="What an IREE module stores maps and weights in: bf16 on processors with AMX or AVX512-BF16.",
 )
-@click.option("--remarks", is_flag=True, help="Say how each layer of an IREE module runs and why, on stderr.")
+@channels_option
+@click.option(
+    "--remarks", is_flag=True, help="Say how each layer of an IREE module runs and why, or what was folded, on stderr."
+)
 @click.option("-o", "--output", "folder", metavar="DIR", required=True, help="Folder for the files, made if missing.")
 @json_option
 def command(
@@ -66,6 +76,7 @@ def command(
     selftest: int | None,
     package: str | None,
     precision: str,
+    fold: bool,
     remarks: bool,
     folder: str,
     layout: str,
@@ -87,6 +98,8 @@ def command(
     network = load_with_weights(file, parameters, model, weights)
     with working(f"compiling {network.name} for {target}"):
         said: list[Remark] = []
+        if fold:
+            network = network.without_constant_channels(said.append)
         files = network.compile(
             target,
             folder,

@@ -70,7 +70,7 @@ def command(
     from mnetdsl.passes.spec import parse_passes
 
     chosen = parse_passes(passes)
-    module = _load(file, parameters, model, weights)
+    module = _load(file, parameters, model, weights, any(item.needs_weights for item in chosen))
     context = Context()
     try:
         run_passes(
@@ -88,12 +88,15 @@ def command(
         write_whole(output, text.encode())
 
 
-def _load(file: str, parameters: Mapping[str, Constant], model: str | None, weights: str | None) -> Module:
+def _load(
+    file: str, parameters: Mapping[str, Constant], model: str | None, weights: str | None, needed: bool
+) -> Module:
+    """With the weights that are named, or, where a pass needs them, those of the deployment."""
     from mnetdsl.ir.clone import clone
 
     if not file.endswith(IR_SUFFIX):
         network = load_network(file, parameters, model)
-        return clone((network.with_weights(weights) if weights is not None else network).module)
+        return clone((network.with_weights(weights) if weights is not None or needed else network).module)
     from mnetdsl.ir.text.lexer import MAX_CHARACTERS
     from mnetdsl.ir.text.reader import read_module
     from mnetdsl.syntax.reader import read_source

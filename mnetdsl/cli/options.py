@@ -118,6 +118,15 @@ def weights_option(function: F) -> F:
     )(function)
 
 
+def channels_option(function: F) -> F:
+    return click.option(
+        "--fold-constant-channels",
+        "fold",
+        is_flag=True,
+        help="Drop channels of int8 layers that hold one number for every input. Outputs keep their bits.",
+    )(function)
+
+
 def json_option(function: F) -> F:
     return click.option(
         "--format",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mnetdsl.cli.options import json_option, load_with_weights, network_options, weights_option
+from mnetdsl.cli.options import channels_option, json_option, load_with_weights, network_options, weights_option
 
 if TYPE_CHECKING:
     from mnetdsl.images import Resize
@@ -60,6 +60,7 @@ Examples:
     type=click.FloatRange(0.0, min_open=False),
     help="Largest accepted error, as a fraction of a layer's largest magnitude. Default: 1e-4.",
 )
+@channels_option
 @json_option
 def command(
     file: str,
@@ -72,6 +73,7 @@ def command(
     inputs: str | None,
     resize: str,
     tolerance: float | None,
+    fold: bool,
     layout: str,
 ) -> None:
     """Compare backends with the interpreter, layer by layer.
@@ -93,6 +95,10 @@ def command(
         check_backend(name)
     network = load_with_weights(file, parameters, model, weights)
     cases = None if inputs is None else _read_cases(inputs, network.module.graph.inputs, Resize(resize))
+    if fold and against is not None:
+        raise click.UsageError("--against compares the layers of the file, which --fold-constant-channels makes smaller")
+    if fold:
+        network = network.without_constant_channels()
     with working(f"validating {network.name}") as progress:
         if against is None:
             report = network.validate(backends, seed=seed, inputs=cases, tolerance=tolerance, progress=progress)

@@ -19,6 +19,8 @@ class Pass:
     """
 
     name: ClassVar[str]
+    needs_weights: ClassVar[bool] = False
+    """Whether the pass does nothing without loaded weights: what it does depends on their numbers."""
 
     def run(self, module: Module, context: Context) -> None:
         """Rewrites `module.graph` in place. Needs no loaded weights: see `passes.derive`."""

@@ -21,6 +21,7 @@ from mnetdsl.ir.rewriter import Rewriter
 from mnetdsl.ir.types import ElementType, Shape
 from mnetdsl.passes import lookup_tables
 from mnetdsl.passes.batch_norm_arithmetic import BATCH_NORM_FUNCTIONS
+from mnetdsl.passes.channel_arithmetic import CHANNEL_FUNCTIONS
 from mnetdsl.passes.number_arrays import number_array
 
 if TYPE_CHECKING:
@@ -30,7 +31,12 @@ if TYPE_CHECKING:
     Array = NDArray[np.float64]
 
 OPERATION_PREFIX = "mnet."
-FUNCTIONS = {**BATCH_NORM_FUNCTIONS, lookup_tables.FUNCTION: lookup_tables.lookup_table, NUMBERS: number_array}
+FUNCTIONS = {
+    **BATCH_NORM_FUNCTIONS,
+    **CHANNEL_FUNCTIONS,
+    lookup_tables.FUNCTION: lookup_tables.lookup_table,
+    NUMBERS: number_array,
+}
 """What an array may be derived by, beside operations of the graph: arrays and attributes -> array."""
 
 

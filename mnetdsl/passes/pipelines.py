@@ -11,6 +11,7 @@ from mnetdsl.passes.common_subexpressions import CommonSubexpressions
 from mnetdsl.passes.context import Context
 from mnetdsl.passes.dead_code import DeadCode
 from mnetdsl.passes.fold_batch_norm import FoldBatchNorm
+from mnetdsl.passes.fold_constant_channels import FoldConstantChannels
 from mnetdsl.passes.fold_constants import FoldConstants
 from mnetdsl.passes.fold_pad import FoldPad
 from mnetdsl.passes.fuse_activation import FuseActivation
@@ -57,10 +58,14 @@ QUANTIZABLE: tuple[Pass, ...] = (
 INTEGER: tuple[Pass, ...] = (LowerUnary(), DeadCode())
 """Behind `FLOAT` on a quantized module; a float module has nothing for it."""
 
+CONSTANT_CHANNELS: tuple[Pass, ...] = (*FLOAT, *INTEGER, FoldConstantChannels(), DeadCode())
+"""Where it is asked for: it needs loaded weights, and layers come to have other shapes than those of the text."""
+
 PIPELINES: dict[str, tuple[Pass, ...]] = {
     "float": FLOAT,
     "quantizable": QUANTIZABLE,
     "integer": (*FLOAT, *INTEGER),
+    "constant-channels": CONSTANT_CHANNELS,
     "none": (),
 }
 

@@ -7,6 +7,7 @@ from mnetdsl.passes.canonicalize import Canonicalize
 from mnetdsl.passes.common_subexpressions import CommonSubexpressions
 from mnetdsl.passes.dead_code import DeadCode
 from mnetdsl.passes.fold_batch_norm import FoldBatchNorm
+from mnetdsl.passes.fold_constant_channels import FoldConstantChannels
 from mnetdsl.passes.fold_constants import FoldConstants
 from mnetdsl.passes.fold_pad import FoldPad
 from mnetdsl.passes.fuse_activation import FuseActivation
@@ -27,5 +28,6 @@ PASSES: dict[str, type[Pass]] = {
         FuseActivation,
         FuseResidualAdd,
         LowerUnary,
+        FoldConstantChannels,
     )
 }
