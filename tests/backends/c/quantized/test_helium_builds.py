@@ -1,4 +1,4 @@
-"""What is generated for Helium, elsewhere: under sanitizers on a host, by other compilers, for cores without vectors."""
+"""What is generated for Helium, elsewhere: under sanitizers on a host, by other compilers, for cores without it."""
 
 from __future__ import annotations
 
