@@ -19,12 +19,14 @@ from mnetdsl.passes.fuse_residual_add import FuseResidualAdd
 from mnetdsl.passes.lower_batch_norm import LowerBatchNorm
 from mnetdsl.passes.lower_unary import LowerUnary
 from mnetdsl.passes.pass_manager import AfterPass, run_passes
+from mnetdsl.passes.recognize_hard_swish import RecognizeHardSwish
 
 FLOAT: tuple[Pass, ...] = (
     DeadCode(),
     FoldConstants(),
     Canonicalize(),
     CommonSubexpressions(),
+    RecognizeHardSwish(),
     FoldBatchNorm(),
     LowerBatchNorm(),
     Canonicalize(),
@@ -38,7 +40,8 @@ FLOAT: tuple[Pass, ...] = (
 
 What is dead goes first, for a reader that nobody needs would keep a value from being fused. Then constants, since
 which operands are constant decides the canonical form. A norm that is gone lets what stood around it meet, hence the
-second `canonicalize`. Activations fuse before residuals, since a convolution adds its residual last.
+second `canonicalize`. Activations have their names before they fuse, and fuse before residuals, since a convolution
+adds its residual last.
 """
 
 QUANTIZABLE: tuple[Pass, ...] = (

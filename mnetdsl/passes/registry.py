@@ -14,6 +14,7 @@ from mnetdsl.passes.fuse_activation import FuseActivation
 from mnetdsl.passes.fuse_residual_add import FuseResidualAdd
 from mnetdsl.passes.lower_batch_norm import LowerBatchNorm
 from mnetdsl.passes.lower_unary import LowerUnary
+from mnetdsl.passes.recognize_hard_swish import RecognizeHardSwish
 
 PASSES: dict[str, type[Pass]] = {
     kind.name: kind
@@ -25,6 +26,7 @@ PASSES: dict[str, type[Pass]] = {
         FoldBatchNorm,
         LowerBatchNorm,
         FoldPad,
+        RecognizeHardSwish,
         FuseActivation,
         FuseResidualAdd,
         LowerUnary,
