@@ -32,7 +32,7 @@ def import_onnx(
     for a float input whose file does not say. Raises `MnetError`: MN1704 to MN1708, MN0706, MN09xx.
     """
     data = read_bytes(path, what="ONNX model", limit=MAX_WEIGHTS)
-    return import_bytes(data, str(path), name=name, mean=mean, std=std)
+    return import_bytes(data, str(path), name=name, mean=mean, std=std, folder=Path(path).parent)
 
 
 def import_bytes(
@@ -42,9 +42,10 @@ def import_bytes(
     name: str | None = None,
     mean: tuple[float, ...] = (),
     std: tuple[float, ...] = (),
+    folder: Path | None = None,
 ) -> Imported:
-    """As `import_onnx`, for the bytes of the file `path`."""
-    model = read_model(data, path)
+    """As `import_onnx`, for the bytes of the file `path`; weights in other files are read from `folder` alone."""
+    model = read_model(data, path, folder)
     graph = simplify(convert(model, mean, std))
     held = [layer.operator for layer in graph.layers if layer.constants]
     if held and not takes_numbers():

@@ -17,14 +17,14 @@ def damaged(path: str, why: str) -> MnetError:
     )
 
 
-def elsewhere(path: str, tensor: str) -> MnetError:
-    """Weights in other files, which could be any file of the user's."""
+def elsewhere(path: str, tensor: str, location: str) -> MnetError:
+    """Weights in other files: only those beside the model are read, since others could be any file of the user's."""
     return MnetError(
         error(
             "MN1708",
-            f"the values of `{tensor}` lie outside the file",
+            f"the values of `{tensor}` are not in the file, and `{location}` is no file beside it",
             location=path,
-            help='put all into one file: onnx.save(onnx.load("m.onnx"), "whole.onnx")',
+            help='copy it there, or put all into one file: onnx.save(onnx.load("m.onnx"), "whole.onnx")',
         )
     )
 

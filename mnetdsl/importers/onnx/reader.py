@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from mnetdsl.diagnostics import MnetError
+from mnetdsl.files import MAX_WEIGHTS, format_size
+from mnetdsl.importers.onnx.external import external_bytes
 from mnetdsl.importers.onnx.flat import Array, Attribute, FlatPort, Node, OnnxModel
-from mnetdsl.importers.onnx.problems import damaged, elsewhere, missing_package
+from mnetdsl.importers.onnx.problems import damaged, missing_package
 from mnetdsl.importers.onnx.wire import check_size
 from mnetdsl.importers.tflite.problems import unsupported_model
 from mnetdsl.ir.types import Shape
@@ -39,10 +42,10 @@ CONSTANT_KINDS = (
 """Element types of constants that are read."""
 
 
-def read_model(data: bytes, path: str) -> OnnxModel:
-    """The graph in the file.
+def read_model(data: bytes, path: str, folder: Path | None = None) -> OnnxModel:
+    """The graph in the file. Weights in other files are read from `folder` and nowhere else.
 
-    Raises `MnetError`: MN1706 no package, MN1707 damaged, MN1708 weights in other files, MN1705 a model of another
+    Raises `MnetError`: MN1706 no package, MN1707 damaged, MN1708 weights that lie elsewhere, MN1705 a model of another
     kind.
     """
     try:
@@ -59,7 +62,7 @@ def read_model(data: bytes, path: str) -> OnnxModel:
         why = str(problem).strip().splitlines()[0] if str(problem).strip() else "its encoding is broken"
         raise damaged(path, why) from None
     try:
-        return _Reader(proto, path).read()
+        return _Reader(proto, path, folder).read()
     except (TypeError, OverflowError, UnicodeError, ValueError) as problem:
         raise damaged(
             path, str(problem).strip().splitlines()[0] if str(problem) else "a value is out of range"
@@ -67,11 +70,13 @@ def read_model(data: bytes, path: str) -> OnnxModel:
 
 
 class _Reader:
-    def __init__(self, proto: Any, path: str) -> None:
+    def __init__(self, proto: Any, path: str, folder: Path | None) -> None:
         import onnx
 
         self.proto = proto
         self.path = path
+        self.folder = folder
+        self.external = 0
         self.kinds = {number: name for name, number in onnx.TensorProto.DataType.items()}
         self.types = {number: name for name, number in onnx.AttributeProto.AttributeType.items()}
 
@@ -131,13 +136,19 @@ class _Reader:
         import numpy as np
         from onnx import TensorProto, numpy_helper
 
-        if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
-            raise elsewhere(self.path, name)
         kind = self.kinds.get(tensor.data_type, str(tensor.data_type))
         if kind not in CONSTANT_KINDS:
             raise unsupported_model(self.path, f"`{name}` is {kind.lower()}", "export it in float32 or int8")
         shape = self._shape(tensor.dims, f"`{name}`")
         tensor_type = np.dtype(np.uint16) if kind == "BFLOAT16" else np.dtype(numpy_type(kind))
+        if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
+            needed = math.prod(shape) * tensor_type.itemsize
+            self.external += needed
+            if self.external > MAX_WEIGHTS:
+                raise damaged(self.path, f"its weights take more than {format_size(MAX_WEIGHTS)}")
+            tensor.raw_data = external_bytes(tensor, name, needed, self.folder, self.path)
+            tensor.data_location = TensorProto.DEFAULT
+            del tensor.external_data[:]
         if tensor.HasField("raw_data"):
             found, wanted, unit = len(tensor.raw_data), math.prod(shape) * tensor_type.itemsize, "bytes"
         else:

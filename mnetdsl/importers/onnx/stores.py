@@ -26,6 +26,8 @@ KINDS = {2: "uint8", 3: "int8", 4: "uint16", 5: "int16"}
 SHIFTED = 128
 PASSES = ("relu", "relu6", "clamp", "reshape", "transpose", "slice", "max_pool", "pad")
 """Operations in front of a QuantizeLinear whose input may as well be stored like their result."""
+BITS = 32
+ACCUMULATOR = 2**31 - 1
 WHOLE = "quantize the whole network: what is in front of a layer and what is behind it"
 
 
@@ -41,7 +43,8 @@ def storage_of(node: Node, scale: Constant | None, point: Constant | None) -> St
     zero = 0 if point is None else int(point.array.reshape(-1)[0])
     zero -= 32768 if kind == "uint16" else 0
     if element == "i16" and zero:
-        raise NotSupportedError("it has 16 bits and a zero point", "quantize activations of 16 bits symmetrically")
+        remedy = "quantize symmetrically: quantize_static(…, extra_options={'ActivationSymmetric': True})"
+        raise NotSupportedError("it has 16 bits and a zero point", remedy)
     return Storage(element, float(np.float32(scale.array.reshape(-1)[0])), zero)
 
 
@@ -132,7 +135,8 @@ class Stores:
         source = next(iter(stored))
         assert source is not None
         filter = _stored_filter(layer.filter, source)
-        return replace(layer, filter=filter, bias=_stored_bias(layer.bias, filter, source))
+        bias = _stored_bias(layer.bias, filter, source)
+        return replace(layer, filter=filter, bias=bias) if bias is None else with_room(layer, filter, bias, source)
 
 
 def signed(storage: Storage) -> Storage:
@@ -226,3 +230,37 @@ def _stored_bias(bias: Constant | None, filter: Constant, source: Storage) -> Co
     if not np.isfinite(steps).all() or (np.abs(steps) > limit).any():
         raise NotSupportedError("its bias does not fit into 32 bits at the scale of its weights", WHOLE)
     return Constant(steps.astype(kind), element, None, bias.name)
+
+
+def with_room(layer: Layer, filter: Constant, bias: Constant, source: Storage) -> Layer:
+    """The layer with larger scales in channels whose sums could leave 32 bits.
+
+    Tools give channels without weights a scale so small that their bias nearly fills its type. Half of the bias at
+    twice the scale is the same number to 2^-29 of itself.
+    """
+    assert filter.quantization is not None
+    scales = np.array(filter.quantization.scales, np.float32)
+    depthwise = layer.operation == "depthwise_conv2d"
+    outputs = filter.array.shape[-1] * (filter.array.shape[-2] if depthwise else 1)
+    if source.element != "i8" or scales.size != outputs:
+        return replace(layer, filter=filter, bias=bias)
+    low, high = source.bounds
+    reach = max(high - source.zero_point, source.zero_point - low)
+    weights = filter.array.reshape(-1, outputs).astype(np.int64)
+    halvings = np.zeros(outputs, np.int64)
+    offset = bias.array.astype(np.int64)
+    for _ in range(BITS):
+        full = np.abs(weights).sum(axis=0) * reach + np.abs(offset) > ACCUMULATOR
+        if not full.any():
+            break
+        halvings += full
+        weights = np.where(full, np.rint(weights / 2).astype(np.int64), weights)
+        offset = np.where(full, np.rint(offset / 2).astype(np.int64), offset)
+    larger = tuple((scales * np.float32(2.0) ** halvings.astype(np.float32)).astype(np.float32).tolist())
+    quantization = FlatQuantization(larger, filter.quantization.zero_points, filter.quantization.axis)
+    array = weights.astype(np.int8).reshape(filter.array.shape)
+    return replace(
+        layer,
+        filter=Constant(array, filter.element, quantization, filter.name),
+        bias=Constant(offset.astype(np.int32), bias.element, None, bias.name),
+    )

@@ -90,7 +90,7 @@ def _runs(found: Sequence[Block | Layer], groups: Sequence[Definition], graph: I
         numbers[loop] += 1
         many = loops > 1 if loop else len(chains) - loops > 1
         stem = "body" if loop else "block"
-        name = f"{stem}_{numbers[loop]}" if many else stem
+        name = f"{stem}_{numbers[loop]}" if many or not loop else stem  # `block` is a word of the language
         items[place] = Run(group_of[chain[0].output], tuple(chain), name)
     return items
 
