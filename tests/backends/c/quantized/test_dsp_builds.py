@@ -10,7 +10,13 @@ import pytest
 from mnetdsl.backends.c import Options, generate
 from mnetdsl.targets import CORES
 from tests.backends.c.harness import run_command, write
-from tests.backends.c.quantized import test_dsp_depthwise, test_dsp_pointwise, test_dsp_vector, test_dsp_window
+from tests.backends.c.quantized import (
+    test_dsp_depthwise,
+    test_dsp_elementwise,
+    test_dsp_pointwise,
+    test_dsp_vector,
+    test_dsp_window,
+)
 from tests.backends.c.quantized.layers import Layers, different
 from tests.toolchain import require
 
@@ -20,6 +26,7 @@ CHAINS = {
     "depthwise": test_dsp_depthwise.chains,
     "window": test_dsp_window.chains,
     "vector": test_dsp_vector.chains,
+    "elementwise": test_dsp_elementwise.chains,
 }
 SANITIZED = "-O1 -fsanitize=address,undefined -fno-sanitize-recover=all"
 STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")

@@ -11,11 +11,14 @@ from collections.abc import Callable
 from typing import Any
 
 from mnetdsl.backends.c.choice import Rule
-from mnetdsl.backends.c.quantized.dsp import depthwise, pointwise, vector, window
+from mnetdsl.backends.c.quantized.dsp import depthwise, elementwise, pointwise, vector, window
 from mnetdsl.ir.core import Op
 
 DSP_RULES: dict[str, tuple[tuple[Callable[[Any], bool], Rule[Any]], ...]] = {
     "conv2d": ((vector.fits, vector.CONV_RULE), (pointwise.fits, pointwise.RULE), (window.fits, window.RULE)),
+    "add": ((elementwise.fits_sum, elementwise.SUM_RULE),),
+    "sub": ((elementwise.fits_sum, elementwise.SUM_RULE),),
+    "mul": ((elementwise.fits_product, elementwise.PRODUCT_RULE),),
     "dense": ((vector.fits, vector.DENSE_RULE),),
     "depthwise_conv2d": ((depthwise.fits, depthwise.RULE),),
 }
