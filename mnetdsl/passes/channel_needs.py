@@ -35,7 +35,8 @@ class Needs:
     depends on it, and outputs of the network are kept whole.
     """
 
-    def __init__(self, module: Module, found: Mapping[Value, Interval]) -> None:
+    def __init__(self, module: Module, found: Mapping[Value, Interval], multiple: int = 1) -> None:
+        """multiple: of how many channels the numbers of those that are kept are multiples, where there are so many."""
         self._found = found
         self._filters: dict[Op, Array] = {}
         self._classes: dict[Value, Value] = {}
@@ -51,6 +52,8 @@ class Needs:
             self._settle(operations)
             kept[0] |= not kept.any()  # a tensor has one channel at least, computed from all that it reads
         self._settle(operations)
+        while any(_fill(kept, multiple) for kept in self._kept.values()):
+            self._settle(operations)
 
     def _settle(self, operations: list[Op]) -> None:
         while sum(self._spread(op) for op in reversed(operations)):
@@ -88,6 +91,13 @@ class Needs:
         while value in self._classes and self._classes[value] is not value:
             value = self._classes[value]
         return value
+
+
+def _fill(kept: Channels, multiple: int) -> bool:
+    """Keeps the first channels beside those that are kept, up to a multiple; whether there was any to keep."""
+    wanted = min(-int(kept.sum()) % multiple, int((~kept).sum()))
+    kept[np.flatnonzero(~kept)[:wanted]] = True
+    return wanted > 0
 
 
 def foldable_layer(op: Op, found: Mapping[Value, Interval]) -> bool:

@@ -43,7 +43,11 @@ class FoldConstantChannels(Pass):
 
     Before: any module; without loaded weights nothing is known and nothing is done. After: the same numbers in every
     channel that is left, and in every output. Layers have fewer channels, so shapes differ from those of the source.
+
+    multiple: layers keep channels up to a multiple of it, which kernels that take several at a time ask for.
     """
+
+    multiple: int = 1
 
     name: ClassVar[str] = "fold-constant-channels"
     needs_weights: ClassVar[bool] = True
@@ -62,7 +66,7 @@ class FoldConstantChannels(Pass):
         from mnetdsl.passes.channel_needs import Needs
 
         found = channel_intervals(module)
-        needs = Needs(module, found)
+        needs = Needs(module, found, self.multiple)
         before = _cost(module)
         replaced = _weights(module, needs, found)
         self._tell(module, context, needs, found)
@@ -90,7 +94,7 @@ class FoldConstantChannels(Pass):
                 context.applied(self.name, text, op)
             stayed = int((kept & constant).sum())
             if stayed:
-                text = f"kept {stayed} constant channels of {called(op)}: {_reader(op.result)}"
+                text = f"kept {stayed} constant channels of {called(op)}: {_reader(op.result, self.multiple)}"
                 context.missed(self.name, text, op)
 
 
@@ -107,7 +111,7 @@ def _cost(module: Module) -> tuple[int, int]:
     return macs, sum(filters.values())
 
 
-def _reader(value: Value) -> str:
+def _reader(value: Value, multiple: int) -> str:
     """Why a constant channel is read as any other."""
     for user in dict.fromkeys(value.users):
         if isinstance(user, Conv2d | DepthwiseConv2d) and any(window_padding(user)):
@@ -115,6 +119,8 @@ def _reader(value: Value) -> str:
     for user in dict.fromkeys(value.users):
         if not isinstance(user, Layer):
             return f"{called(user)} reads them"
+    if multiple > 1:
+        return f"channels go by {multiple}"
     return "a tensor has one channel at least" if value.users else "it is an output"
 
 

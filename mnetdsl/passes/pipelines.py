@@ -61,7 +61,9 @@ QUANTIZABLE: tuple[Pass, ...] = (
 INTEGER: tuple[Pass, ...] = (LowerUnary(), DeadCode())
 """Behind `FLOAT` on a quantized module; a float module has nothing for it."""
 
-CONSTANT_CHANNELS: tuple[Pass, ...] = (*FLOAT, *INTEGER, FoldConstantChannels(), DeadCode())
+CHANNELS_AT_A_TIME = 4
+"""What kernels for vectors and for DSP instructions take together."""
+CONSTANT_CHANNELS: tuple[Pass, ...] = (*FLOAT, *INTEGER, FoldConstantChannels(CHANNELS_AT_A_TIME), DeadCode())
 """Where it is asked for: it needs loaded weights, and layers come to have other shapes than those of the text."""
 
 PIPELINES: dict[str, tuple[Pass, ...]] = {
