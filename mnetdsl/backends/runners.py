@@ -72,6 +72,7 @@ RUNNERS: dict[str, Callable[[Module], Runner]] = {
     "iree-cpu:x86-64-v3": partial(_iree, "iree-cpu:x86-64-v3"),
     "iree-cpu:x86-64-v4": partial(_iree, "iree-cpu:x86-64-v4"),
     "iree-vulkan": partial(_iree, "iree-vulkan"),
+    "iree-vulkan:simt": partial(_iree, "iree-vulkan:simt"),
     "qemu:cortex-m3": partial(_qemu, "cortex-m3"),
     "qemu:cortex-m4": partial(_qemu, "cortex-m4"),
     "qemu:cortex-m7": partial(_qemu, "cortex-m7"),

@@ -45,4 +45,4 @@ def emit(module: Module, target: str | None = None) -> str:
     if target is None:
         return emit_text(module).text
     flags = TARGETS[target]
-    return emit_text(module, isa=isa_of(flags), simt=flags.simt).text
+    return emit_text(module, isa=isa_of(flags), simt=flags.simt, simt_kernels=flags.simt and flags.own_kernels).text

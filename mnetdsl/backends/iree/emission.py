@@ -18,8 +18,9 @@ from mnetdsl.backends.iree.integers import NARROW, WIDE
 from mnetdsl.backends.iree.kernels.executables import Executables
 from mnetdsl.backends.iree.kernels.isa import Bfloat, Isa
 from mnetdsl.backends.iree.kernels.layers import Workshop
-from mnetdsl.backends.iree.kernels.roads import Road, Roads
-from mnetdsl.backends.iree.kernels.storage import storage_of
+from mnetdsl.backends.iree.kernels.roads import Road, Roads, simt_roads, vector_roads
+from mnetdsl.backends.iree.kernels.storage import simt_storage, storage_of
+from mnetdsl.backends.iree.kernels.workshop import Shop
 from mnetdsl.backends.iree.ops import EMITTERS
 from mnetdsl.backends.iree.quantized import QUANTIZED_EMITTERS, SIMT_EMITTERS
 from mnetdsl.backends.iree.scope import LayerEmitter, Scope
@@ -47,11 +48,12 @@ def emit(
     isa: Isa | None = None,
     *,
     simt: bool = False,
+    simt_kernels: bool = False,
     bfloat: Bfloat | None = None,
 ) -> Emitted:
     """The module as MLIR. `observe` names layers whose results are returned as well; `isa` is what own kernels are
-    made for, None for none of them; `simt` is for targets of that kind. `bfloat` lets own kernels store maps in
-    bfloat16 and says how to multiply it.
+    made for, None for none of them; `simt` is for targets of that kind, `simt_kernels` lets their float layers
+    run by own kernels as well. `bfloat` lets own kernels store maps in bfloat16 and says how to multiply it.
 
     Raises `MnetError` where weights are missing (MN0720) or do not fit (MN0721), and `KeyError` for a layer that does
     not exist.
@@ -59,7 +61,7 @@ def emit(
     _require_weights(module)
     observed = observed_layers(module, observe)
     with mlir.Context(), _location(Location(module.name)):
-        built, roads = _build(module, observed, isa, bfloat, simt)
+        built, roads = _build(module, observed, isa, bfloat, simt, simt_kernels)
         text: str = built.operation.get_asm(enable_debug_info=True)
     return Emitted(text, roads)
 
@@ -74,7 +76,7 @@ def observed_layers(module: Module, observe: Collection[str]) -> list[Op]:
 
 
 def _build(
-    module: Module, observed: list[Op], isa: Isa | None, bfloat: Bfloat | None, simt: bool
+    module: Module, observed: list[Op], isa: Isa | None, bfloat: Bfloat | None, simt: bool, simt_kernels: bool
 ) -> tuple[Any, tuple[Road, ...]]:
     built = mlir.Module.create()
     built.operation.attributes["sym_name"] = mlir.StringAttr.get(module.name)
@@ -88,10 +90,12 @@ def _build(
     block = function.add_entry_block([_port_location(port) for port in graph.inputs])
     shared = {value for op in graph.operations for value in op.operands}.intersection(results)
     scope = Scope(module.resources, NARROW if simt else WIDE)
-    roads = None
-    if isa is not None:
-        shop = Workshop(scope, Executables(built.body), isa, storage_of(isa, bfloat, graph, results))
-        roads = Roads(shop, graph, results)
+    roads: Roads | None = None
+    if simt_kernels:
+        roads = simt_roads(Shop(scope, Executables(built.body), simt_storage()))
+    elif isa is not None:
+        shop = Workshop(scope, Executables(built.body), storage_of(isa, bfloat, graph, results), isa)
+        roads = vector_roads(shop, graph, results)
     for port, argument in zip(graph.inputs, block.arguments, strict=True):
         scope.bind(port.value, argument)
     with mlir.InsertionPoint(block):

@@ -55,8 +55,9 @@ def generate(
     graph = module.graph
     layers = observed_layers(module, observe)
     isa = isa_of(flags)
+    simt_kernels = flags.simt and flags.own_kernels
     bfloat = bfloat_of(flags) if precision == "bf16" else None
-    emitted = emit(module, observe, isa, simt=flags.simt, bfloat=bfloat)
+    emitted = emit(module, observe, isa, simt=flags.simt, simt_kernels=simt_kernels, bfloat=bfloat)
     vmfb = compile_mlir(emitted.text, name, flags)
     results = [PortInfo.of(port) for port in graph.outputs]
     results += [PortInfo(op.name, op.type.shape, op.type.element.value, {}) for op in layers]
@@ -71,7 +72,7 @@ def generate(
         outputs=tuple(results),
         precision=precision,
     )
-    return IreePackage(manifest, vmfb, emitted.roads if isa is not None else _without_kernels(module, flags))
+    return IreePackage(manifest, vmfb, emitted.roads or _without_kernels(module, flags))
 
 
 def _without_kernels(module: Module, target: IreeTarget) -> tuple[Road, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from iree.compiler import ir as mlir
 from iree.compiler.dialects import arith, flow, func, stream
@@ -66,6 +66,18 @@ class Kernel(Protocol):
     def emit(self, group: tuple[Position, Position], *memories: Memory) -> None: ...
 
 
+class Simt:
+    """Base of kernels whose `emit` builds the work of one of `threads` scalar invocations of a workgroup."""
+
+    threads: ClassVar[int] = 64
+
+    @property
+    def lowering(self) -> str:
+        """How IREE is to translate it: as it stands."""
+        pipeline = "#iree_gpu.pipeline<BaseLowering>"
+        return f"#iree_codegen.translation_info<pipeline = {pipeline} workgroup_size = [{self.threads}, 1, 1]>"
+
+
 class Executables:
     """The executables of a module under construction, in the order of first use."""
 
@@ -112,6 +124,8 @@ def _executable(body: Any, symbol: str, kernel: Kernel) -> None:
     with mlir.InsertionPoint(inner), _place(symbol):
         binding = mlir.Type.parse("!stream.binding")
         function = func.FuncOp(symbol, mlir.FunctionType.get([binding] * len(buffers), []))
+    if isinstance(kernel, Simt):
+        function.attributes["translation_info"] = mlir.Attribute.parse(kernel.lowering)
     entry = function.add_entry_block()
     with mlir.InsertionPoint(entry), _place(symbol):
         start = arith.constant(index, 0)

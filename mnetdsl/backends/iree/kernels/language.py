@@ -169,6 +169,9 @@ class Memory:
     def store(self, value: MlirValue, at: Position) -> None:
         vector.StoreOp(narrowed(value) if self.bfloat else value, self.reference, self._indices(at))
 
+    def store_scalar(self, value: MlirValue, at: Position) -> None:
+        memref.store(value, self.reference, self._indices(at))
+
     def prefetch(self, at: Position) -> None:
         """Asks for the cache line of an element that will be read soon; past the end does no harm."""
         memref.prefetch(self.reference, self._indices(at), False, 2, True)

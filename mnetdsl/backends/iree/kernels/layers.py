@@ -2,61 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
 from mnetdsl.backends.iree.kernels.chain import Chain, Layer, Stage
 from mnetdsl.backends.iree.kernels.channels import Elementwise as ElementwiseKernel
 from mnetdsl.backends.iree.kernels.channels import GlobalPool, Unary
-from mnetdsl.backends.iree.kernels.executables import Elements, Executables, Kernel
 from mnetdsl.backends.iree.kernels.filters import Filter, Unsuitable, describe
 from mnetdsl.backends.iree.kernels.isa import Isa
-from mnetdsl.backends.iree.kernels.packing import pad_last, padded_size
+from mnetdsl.backends.iree.kernels.packing import pad_last
 from mnetdsl.backends.iree.kernels.pairs import PairPointwise
-from mnetdsl.backends.iree.kernels.storage import F32, Storage
+from mnetdsl.backends.iree.kernels.storage import F32
 from mnetdsl.backends.iree.kernels.tiles import PadMap, TileConvolution
-from mnetdsl.backends.iree.layout import Packed, stored_as
-from mnetdsl.backends.iree.scope import Scope
+from mnetdsl.backends.iree.kernels.workshop import OwnLayer, Shop, reshape
 from mnetdsl.backends.iree.tensors import MlirValue
-from mnetdsl.ir.core import Op, Value
+from mnetdsl.ir.core import Op
 from mnetdsl.ir.ops.elementwise import Elementwise
 from mnetdsl.ir.ops.pool import GlobalAvgPool
-from mnetdsl.ir.ops.shape import Reshape
 from mnetdsl.ir.ops.unary import UnaryOp
 
 
 @dataclass(frozen=True)
-class Workshop:
-    """What a layer is made with: values and constants, executables, the machine."""
+class Workshop(Shop):
+    """For processors with vectors."""
 
-    scope: Scope
-    executables: Executables
     isa: Isa
-    storage: Storage
-
-    def width(self, value: Value) -> int:
-        """Channels of `value` as kernels store them."""
-        return padded_size(value.type.shape[-1], self.storage.multiple)
-
-    def map(self, value: Value) -> Packed:
-        """`value` as layers store it for each other."""
-        return stored_as(self.scope.packed(value, self.width(value)), self.storage.element)
-
-    def lanewise(self, value: Value) -> MlirValue:
-        """`value` flat, its channels padded to whole vectors."""
-        return self.map(value).value
-
-    def elements(self, op: Op, source: str | None = None, other: str | None = None) -> Elements:
-        """How the maps of `op` are stored, as layers do unless `source` or `other` (residual, second operand) say."""
-        element = self.storage.element
-        return Elements(source or element, self.storage.element_of(op.result), other or element)
-
-    def run(self, op: Op, kernel: Kernel, arguments: Sequence[MlirValue]) -> str:
-        """Emits the layer and returns its kernel's name."""
-        result, *_ = self.executables.dispatch(kernel, arguments)
-        self.scope.bind_packed(op.result, Packed(result, self.width(op.result)))
-        return kernel.name
 
 
 def filter_layer(shop: Workshop, op: Op) -> str | Unsuitable:
@@ -146,20 +117,6 @@ def unary(shop: Workshop, op: Op) -> str | Unsuitable:
     kernel = Unary(op.opcode, pixels * shop.width(op.result), shop.isa.lanes, shop.elements(op))
     return shop.run(op, kernel, [source])
 
-
-def reshape(shop: Workshop, op: Op) -> str | Unsuitable:
-    """Another name for the same bytes, where no padding comes between them."""
-    assert isinstance(op, Reshape)
-    before, after = op.input.type.shape, op.type.shape
-    same_pixels = before[-1] == after[-1]
-    if not same_pixels and (before[-1] % shop.storage.multiple or after[-1] % shop.storage.multiple):
-        return Unsuitable("it moves channels that are stored with padding")
-    source = shop.scope.packed(op.input, shop.width(op.input))
-    shop.scope.bind_packed(op.result, Packed(source.value, shop.width(op.result)))
-    return "reshape"
-
-
-OwnLayer = Callable[[Workshop, Op], str | Unsuitable]
 
 OWN_LAYERS: dict[str, OwnLayer] = {
     **dict.fromkeys(("conv2d", "depthwise_conv2d", "dense"), filter_layer),

@@ -13,12 +13,12 @@ from mnetdsl.backends.iree.targets import IreeTarget
 
 def isa_of(target: IreeTarget) -> Isa | None:
     """What own kernels for `target` are made for; None where there are none."""
-    return choose_isa(features_of(target.flags)) if target.own_kernels else None
+    return choose_isa(features_of(target.flags)) if target.own_kernels and not target.simt else None
 
 
 def bfloat_of(target: IreeTarget) -> Bfloat | None:
     """What multiplies bfloat16 on `target`; None where nothing does."""
-    return choose_bfloat(features_of(target.flags)) if target.own_kernels else None
+    return choose_bfloat(features_of(target.flags)) if target.own_kernels and not target.simt else None
 
 
 PROBE = """

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from mnetdsl.backends.iree.kernels.chains import find_chains
 from mnetdsl.backends.iree.kernels.filters import Unsuitable
 from mnetdsl.backends.iree.kernels.layers import OWN_LAYERS, Workshop, chain
+from mnetdsl.backends.iree.kernels.simt.layers import SIMT_LAYERS
+from mnetdsl.backends.iree.kernels.workshop import OwnLayer, Shop
 from mnetdsl.backends.iree.quantized.kernels.layers import BYTE_LAYERS
 from mnetdsl.ir.core import Graph, Op, Value
 from mnetdsl.ir.location import Location
@@ -40,21 +42,31 @@ class Road:
 class Roads:
     """Emits the layers of a graph that have own kernels, and keeps how each layer went, in the graph's order."""
 
-    def __init__(self, shop: Workshop, graph: Graph, results: Collection[Value]) -> None:
-        """`results` are values that the function returns."""
+    def __init__(
+        self,
+        shop: Shop,
+        layers: Mapping[str, OwnLayer],
+        stored: Mapping[str, OwnLayer],
+        chains: Sequence[list[Op]] = (),
+        join: Callable[[list[Op]], str] | None = None,
+    ) -> None:
+        """`layers` have kernels of the kind of `shop`, by opcode, and `stored` those on stored integers; `join` emits
+        one of `chains`."""
         self._shop = shop
+        self._layers = layers
+        self._stored = stored
+        self._join = join
         self.taken: list[Road] = []
         self._chains: dict[Op, list[Op]] = {}
-        chains = find_chains(graph, shop.scope.array, shop.isa, results) if shop.storage.bfloat is None else []
-        for layers in chains:
-            self._chains.update(dict.fromkeys(layers, layers))
+        for chained in chains:
+            self._chains.update(dict.fromkeys(chained, chained))
 
     def take(self, op: Op) -> bool:
         """Emits `op` by an own kernel where it has one; else nothing is emitted, and the caller takes linalg."""
         layers = self._chains.get(op)
-        if layers is not None:
+        if layers is not None and self._join is not None:
             if op is layers[-1]:
-                name = chain(self._shop, layers)
+                name = self._join(layers)
                 names = tuple(each.name for each in layers)
                 self.taken += [Road(each.location, each.opcode, name, joined=names) for each in layers]
             return True
@@ -64,7 +76,7 @@ class Roads:
 
     def _road(self, op: Op) -> Road:
         quantized = op.type.quantization is not None
-        own = (BYTE_LAYERS if quantized else OWN_LAYERS).get(op.opcode)
+        own = (self._stored if quantized else self._layers).get(op.opcode)
         if own is None:
             return Road(op.location, op.opcode, None, f"`{op.opcode}` has no own kernel")
         if not quantized and not op.type.element.is_float:
@@ -73,3 +85,15 @@ class Roads:
         if isinstance(taken, Unsuitable):
             return Road(op.location, op.opcode, None, taken.reason)
         return Road(op.location, op.opcode, taken)
+
+
+def vector_roads(shop: Workshop, graph: Graph, results: Collection[Value]) -> Roads:
+    """For processors with vectors. `results` are values that the function returns."""
+    whole = shop.storage.bfloat is None
+    chains = find_chains(graph, shop.scope.array, shop.isa, results) if whole else []
+    return Roads(shop, OWN_LAYERS, BYTE_LAYERS, chains, lambda layers: chain(shop, layers))
+
+
+def simt_roads(shop: Shop) -> Roads:
+    """For targets of scalar invocations."""
+    return Roads(shop, SIMT_LAYERS, {})

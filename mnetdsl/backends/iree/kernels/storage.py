@@ -28,6 +28,11 @@ class Storage:
         return F32 if value in self.exact else self.element
 
 
+def simt_storage() -> Storage:
+    """For kernels of scalar invocations, whose tiles are as deep as those of bfloat16."""
+    return Storage(F32, TILED)
+
+
 def storage_of(isa: Isa, bfloat: Bfloat | None, graph: Graph, results: Collection[Value]) -> Storage:
     """`results` are values that the function returns: they are not rounded."""
     if bfloat is None:

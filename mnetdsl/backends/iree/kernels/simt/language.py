@@ -1,0 +1,71 @@
+"""Beside `kernels.language`: what kernels of scalar invocations say more. `emit` builds the work of one invocation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from iree.compiler import ir as mlir
+from iree.compiler.dialects import arith, gpu, memref, scf
+
+from mnetdsl.backends.iree.kernels.executables import Grid
+from mnetdsl.backends.iree.kernels.language import Index, Memory, MlirValue, Position, as_value
+
+THREADS = 64
+"""Invocations of a workgroup: half of what every Vulkan device has."""
+
+WIDEST = 32768
+"""Workgroups along the first dimension of the grid of `elements`: devices have at least 65,535 along each."""
+
+
+def thread() -> Position:
+    """Which invocation of its workgroup this is."""
+    return Index(gpu.thread_id(gpu.Dimension.x))
+
+
+def barrier() -> None:
+    """All invocations of the workgroup wait here, and see what the others wrote before to shared memory."""
+    gpu.barrier()
+
+
+def shared(size: int) -> Memory:
+    """Memory of the workgroup for `size` values of float32."""
+    space = mlir.Attribute.parse("#gpu.address_space<workgroup>")
+    type = mlir.MemRefType.get([size], mlir.F32Type.get(), memory_space=space)
+    return Memory(memref.alloc(type, [], []))
+
+
+@contextmanager
+def where_below(at: Position, end: int) -> Iterator[None]:
+    """The body only where `at` < `end`."""
+    below = arith.cmpi(arith.CmpIPredicate.ult, as_value(at), as_value(end))
+    op = scf.IfOp(below)
+    with mlir.InsertionPoint(op.then_block):
+        yield
+        scf.YieldOp([])
+
+
+def elements_grid(count: int) -> Grid:
+    """Workgroups for one invocation an element."""
+    groups = -(-count // THREADS)
+    return min(groups, WIDEST), -(-groups // WIDEST)
+
+
+@contextmanager
+def elements(group: tuple[Position, Position], count: int) -> Iterator[Position]:
+    """The body once for each of `count` elements, one an invocation of `elements_grid`."""
+    at = (
+        (group[0] + group[1] * WIDEST) * THREADS + thread()
+        if count > WIDEST * THREADS
+        else group[0] * THREADS + thread()
+    )
+    if count % THREADS == 0 and count <= WIDEST * THREADS:
+        yield at
+        return
+    with where_below(at, count):
+        yield at
+
+
+def multiplied_and_added(left: MlirValue, right: MlirValue, sum: MlirValue) -> MlirValue:
+    """left * right + sum; whether the product is rounded is the driver's choice."""
+    return arith.addf(arith.mulf(left, right), sum)
