@@ -13,6 +13,7 @@ from tests.backends.c.harness import run_command, write
 from tests.backends.c.quantized import (
     test_dsp_depthwise,
     test_dsp_elementwise,
+    test_dsp_lookup,
     test_dsp_pointwise,
     test_dsp_vector,
     test_dsp_window,
@@ -27,6 +28,7 @@ CHAINS = {
     "window": test_dsp_window.chains,
     "vector": test_dsp_vector.chains,
     "elementwise": test_dsp_elementwise.chains,
+    "lookup": test_dsp_lookup.chains,
 }
 SANITIZED = "-O1 -fsanitize=address,undefined -fno-sanitize-recover=all"
 STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")

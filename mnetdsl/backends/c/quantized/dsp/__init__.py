@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mnetdsl.backends.c.choice import Rule
-from mnetdsl.backends.c.quantized.dsp import depthwise, elementwise, pointwise, vector, window
+from mnetdsl.backends.c.quantized.dsp import depthwise, elementwise, lookup, pointwise, vector, window
 from mnetdsl.ir.core import Op
 
 DSP_RULES: dict[str, tuple[tuple[Callable[[Any], bool], Rule[Any]], ...]] = {
@@ -19,6 +19,7 @@ DSP_RULES: dict[str, tuple[tuple[Callable[[Any], bool], Rule[Any]], ...]] = {
     "add": ((elementwise.fits_sum, elementwise.SUM_RULE),),
     "sub": ((elementwise.fits_sum, elementwise.SUM_RULE),),
     "mul": ((elementwise.fits_product, elementwise.PRODUCT_RULE),),
+    "lookup": ((lookup.fits, lookup.RULE),),
     "dense": ((vector.fits, vector.DENSE_RULE),),
     "depthwise_conv2d": ((depthwise.fits, depthwise.RULE),),
 }
