@@ -96,7 +96,7 @@ def command(
     network = load_with_weights(file, parameters, model, weights)
     cases = None if inputs is None else _read_cases(inputs, network.module.graph.inputs, Resize(resize))
     if fold and against is not None:
-        raise click.UsageError("--against compares the layers of the file, which --fold-constant-channels makes smaller")
+        raise click.UsageError("--against compares whole layers, and --fold-constant-channels makes them smaller")
     if fold:
         network = network.without_constant_channels()
     with working(f"validating {network.name}") as progress:

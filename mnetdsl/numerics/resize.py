@@ -1,7 +1,7 @@
 """Maps in another size; the grid of stored numbers stays.
 
-TensorFlow Lite: reference/resize_bilinear.h (int8 and int16 in fixed point with 10 fraction bits, uint8 and float32 in float32) and
-reference/resize_nearest_neighbor.h.
+TensorFlow Lite: reference/resize_bilinear.h (int8 and int16 in fixed point with 10 fraction bits, uint8 and float32 in
+float32) and reference/resize_nearest_neighbor.h.
 """
 
 from __future__ import annotations
