@@ -16,6 +16,7 @@ from mnetdsl.passes.fold_constants import FoldConstants
 from mnetdsl.passes.fold_pad import FoldPad
 from mnetdsl.passes.fuse_activation import FuseActivation
 from mnetdsl.passes.fuse_residual_add import FuseResidualAdd
+from mnetdsl.passes.fuse_squeeze_excite import FuseSqueezeExcite
 from mnetdsl.passes.lower_batch_norm import LowerBatchNorm
 from mnetdsl.passes.lower_unary import LowerUnary
 from mnetdsl.passes.pass_manager import AfterPass, run_passes
@@ -29,6 +30,7 @@ FLOAT: tuple[Pass, ...] = (
     RecognizeHardSwish(),
     FoldBatchNorm(),
     LowerBatchNorm(),
+    FuseSqueezeExcite(),
     Canonicalize(),
     FoldPad(),
     FuseActivation(),
@@ -39,9 +41,9 @@ FLOAT: tuple[Pass, ...] = (
 """What every float backend takes; a second run changes nothing.
 
 What is dead goes first, for a reader that nobody needs would keep a value from being fused. Then constants, since
-which operands are constant decides the canonical form. A norm that is gone lets what stood around it meet, hence the
-second `canonicalize`. Activations have their names before they fuse, and fuse before residuals, since a convolution
-adds its residual last.
+which operands are constant decides the canonical form. A norm that is gone lets what stood around it meet, and gates
+by channel leave reshapes, hence the second `canonicalize`. Activations have their names before they fuse, and fuse
+before residuals, since a convolution adds its residual last.
 """
 
 QUANTIZABLE: tuple[Pass, ...] = (

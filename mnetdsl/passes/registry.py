@@ -12,6 +12,7 @@ from mnetdsl.passes.fold_constants import FoldConstants
 from mnetdsl.passes.fold_pad import FoldPad
 from mnetdsl.passes.fuse_activation import FuseActivation
 from mnetdsl.passes.fuse_residual_add import FuseResidualAdd
+from mnetdsl.passes.fuse_squeeze_excite import FuseSqueezeExcite
 from mnetdsl.passes.lower_batch_norm import LowerBatchNorm
 from mnetdsl.passes.lower_unary import LowerUnary
 from mnetdsl.passes.recognize_hard_swish import RecognizeHardSwish
@@ -27,6 +28,7 @@ PASSES: dict[str, type[Pass]] = {
         LowerBatchNorm,
         FoldPad,
         RecognizeHardSwish,
+        FuseSqueezeExcite,
         FuseActivation,
         FuseResidualAdd,
         LowerUnary,

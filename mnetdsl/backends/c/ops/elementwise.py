@@ -8,6 +8,7 @@ from math import prod
 from mnetdsl.backends.c.choice import Choice, Rule, require_float
 from mnetdsl.backends.c.emitter import Emitter
 from mnetdsl.backends.c.program import Call
+from mnetdsl.ir.core import Value
 from mnetdsl.ir.ops.elementwise import Elementwise
 from mnetdsl.ir.types import MAX_RANK, Shape
 from mnetdsl.plan.tasks import Clearance, Mode
@@ -31,12 +32,23 @@ def broadcast_groups(left: Shape, right: Shape) -> list[tuple[int, bool, bool]]:
     return groups
 
 
+def gated(op: Elementwise) -> tuple[Value, Value] | None:
+    """Map and gates, one a channel, where `op` is their product: what squeeze and excite ends in."""
+    if op.opcode == "mul":
+        for map, gates in ((op.left, op.right), (op.right, op.left)):
+            kinds = [group[1:] for group in broadcast_groups(map.type.shape, gates.type.shape)]
+            if kinds == [(True, False), (True, True)]:
+                return map, gates
+    return None
+
+
 def choose(op: Elementwise) -> Choice:
     require_float(op, op.left, op.right)
+    gate = gated(op) is not None
     return Choice(
-        title=op.opcode,
-        sources=("activation", "elementwise"),
-        functions=(op.opcode,),
+        title=f"{op.opcode} by channel" if gate else op.opcode,
+        sources=("activation", "gate" if gate else "elementwise"),
+        functions=("gate" if gate else op.opcode,),
         reads=(op.left, op.right),
         modes=(Mode("forward", (_clearance(op, op.left.type.shape), _clearance(op, op.right.type.shape))),),
         activation=op.activation,
@@ -49,6 +61,12 @@ def _clearance(op: Elementwise, shape: Shape) -> Clearance | None:
 
 
 def emit(op: Elementwise, emitter: Emitter) -> Sequence[Call]:
+    pair = gated(op)
+    if pair is not None:
+        channels = op.type.shape[-1]
+        sizes = (str(op.type.elements // channels), str(channels))
+        addresses = (*map(emitter.address, pair), emitter.address(op.result))
+        return (Call("gate", (*addresses, *sizes, emitter.activation)),)
     table = emitter.shape("broadcast", *loops(op.left.type.shape, op.right.type.shape))
     operands = (emitter.address(op.left), emitter.address(op.right), emitter.address(op.result))
     return (Call(op.opcode, (table, *operands, emitter.activation)),)
