@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from mnetdsl.cost.summary import Summary
     from mnetdsl.passes.context import Remark
     from mnetdsl.plan import Plan
+    from mnetdsl.quantize.calibration import Calibration
+    from mnetdsl.quantize.network import Pictures, QuantizedNetwork
+    from mnetdsl.quantize.quantizer import Settings as QuantizationSettings
     from mnetdsl.validate.cases import Cases
     from mnetdsl.validate.report import ValidationReport
 
@@ -148,6 +151,7 @@ class Network:
         """The optimized network without the int8 channels that hold one number for every input; outputs stay.
 
         Needs weights: which channels those are follows from their numbers. `remark` is told what each layer lost.
+        Layers keep multiples of four channels, where they have as many: what kernels take at a time.
         """
         from mnetdsl.ir.clone import clone
         from mnetdsl.ir.verifier import Stage
@@ -296,6 +300,36 @@ class Network:
         ports = self.module.graph.inputs
         inputs = {port.name: np.concatenate([random_input(port, seed) for seed in range(count)]) for port in ports}
         return SelfTest(inputs, interpreter.run(self.module, inputs))
+
+    def quantize(
+        self,
+        calibration: Calibration | Pictures | Sequence[NDArray[np.generic]] | str | Path,
+        folder: str | Path | None = None,
+        *,
+        settings: QuantizationSettings | None = None,
+        limit: int | None = None,
+        name: str | None = None,
+        progress: Callable[[str, float], None] = lambda stage, share: None,
+    ) -> QuantizedNetwork:
+        """An int8 network, found by calibration on images: a folder of them, or arrays [N, …] of the one input.
+
+        The folder of the result, `.mnet` with the table `quantization`, weights and labels, is written to `folder`
+        where one is given. `limit` is the number of images to take of a folder, `name` that of the result (default:
+        this network's with `_int8`). progress: told of a stage and of the share of it that was done.
+        Raises `MnetError`: MN1806 to MN1812, MN0720 without weights, and what images raise.
+        """
+        from mnetdsl.quantize.network import quantize_network
+
+        return quantize_network(
+            read_source(self.path),
+            self.instance,
+            calibration,
+            folder,
+            settings=settings,
+            limit=limit,
+            name=name,
+            progress=progress,
+        )
 
     def validate(
         self,

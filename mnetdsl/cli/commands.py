@@ -26,6 +26,7 @@ COMMANDS: dict[str, Entry] = {
     "fmt": Entry("mnetdsl.cli.fmt", "Put files into the one layout."),
     "summary": Entry("mnetdsl.cli.summary", "Show layers, shapes, parameters and multiply-accumulates."),
     "run": Entry("mnetdsl.cli.run", "Run a network on an image."),
+    "quantize": Entry("mnetdsl.cli.quantize", "Turn a float network into int8."),
     "compile": Entry("mnetdsl.cli.compile", "Make C sources or an IREE module."),
     "export": Entry("mnetdsl.cli.export", "Write .tflite or .onnx for other tools."),
     "validate": Entry("mnetdsl.cli.validate", "Compare backends with the interpreter, layer by layer."),

@@ -1,0 +1,106 @@
+"""A float network into the folder of a quantized one: its text, its integers, and the files that the text names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnetdsl.diagnostics import MnetError, error
+from mnetdsl.files import write_folder
+from mnetdsl.images import Resize
+from mnetdsl.interpreter.ops.constant import missing_weights
+from mnetdsl.ir.core import Module
+from mnetdsl.ir.ops.constant import Constant
+from mnetdsl.quantize.apply import apply_quantization
+from mnetdsl.quantize.calibration import CENTRAL, Calibration, batched, calibrated_input, read_calibration
+from mnetdsl.quantize.quantizer import Progress, Quantized, Settings, quantize_module
+from mnetdsl.quantize.text import companions, quantized_text
+from mnetdsl.sema import Instance
+from mnetdsl.source import SourceFile
+from mnetdsl.weights import safetensors
+
+Array = NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Which files of a folder are taken, and how they reach the network, as `mnet evaluate` takes them."""
+
+    folder: str | Path
+    skip: int = 0
+    limit: int | None = None
+    resize: Resize = Resize.CROP
+    central: float = CENTRAL
+
+    def read(self, module: Module) -> Calibration:
+        return read_calibration(
+            module, self.folder, skip=self.skip, limit=self.limit, resize=self.resize, central=self.central
+        )
+
+
+@dataclass(frozen=True)
+class QuantizedNetwork:
+    """The network `name`: what was found, `module` with its integers, and the files that say so, by path."""
+
+    name: str
+    found: Quantized
+    module: Module
+    files: Mapping[str, bytes]
+
+
+def quantize_network(
+    source: SourceFile,
+    instance: Instance,
+    calibration: Calibration | Pictures | Sequence[Array] | str | Path,
+    folder: str | Path | None = None,
+    *,
+    settings: Settings | None = None,
+    limit: int | None = None,
+    name: str | None = None,
+    progress: Progress = lambda stage, share: None,
+) -> QuantizedNetwork:
+    """Quantizes `instance`, built from `source` and with weights; see `mnetdsl.api.Network.quantize`."""
+    own = name or f"{instance.module.name}_int8"
+    _check_float(source, instance)
+    beside = companions(source)
+    if isinstance(calibration, str | Path):
+        calibration = Pictures(calibration, limit=limit)
+    if isinstance(calibration, Pictures):
+        calibration = calibration.read(instance.module)
+    if not isinstance(calibration, Calibration):
+        calibration = batched(calibrated_input(instance.module).name, calibration)
+    found = quantize_module(instance.module, calibration, settings, progress)
+    module = apply_quantization(instance.module, found.rows, f"{own}.mnet")
+    arrays = found.arrays(module)
+    module.resources = dict(arrays)
+    text = quantized_text(source, instance, own, _doc(instance, found), found.rows)
+    files = {**beside, f"{own}.mnet": text.encode(), f"{own}.safetensors": safetensors.to_bytes(arrays)}
+    if folder is not None:
+        write_folder(Path(folder), files)
+    return QuantizedNetwork(own, found, module, files)
+
+
+def _doc(instance: Instance, found: Quantized) -> list[str]:
+    images = "1 image" if found.images == 1 else f"{found.images} images"
+    return [f"`{instance.module.name}` in int8, calibrated on {images} by `mnet quantize`."]
+
+
+def _check_float(source: SourceFile, instance: Instance) -> None:
+    deployment = instance.deployment
+    if deployment is not None and deployment.quantization is not None:
+        raise MnetError(
+            error(
+                "MN1812",
+                f"`{deployment.name}` is quantized already",
+                location=source.path,
+                help="quantize the float network that it was made of; weights that were rounded are gone for good",
+            )
+        )
+    constants = [op for op in instance.module.graph.operations if isinstance(op, Constant)]
+    missing = [op for op in constants if op.resource not in instance.module.resources]
+    if missing:
+        raise missing_weights(missing)

@@ -1,0 +1,148 @@
+"""From a float network and calibration images to the rows and integers of a quantized one.
+
+quantizable module
+  -> observe      what each tensor holds on the images
+  -> equalize     channels of one tensor to one range, where that changes nothing; observe again
+  -> choose       a storage for each tensor
+  -> tune         integer weights and biases, layer by layer, and what each tensor then loses
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnetdsl.diagnostics import MnetError, error
+from mnetdsl.diagnostics.suggest import did_you_mean
+from mnetdsl.ir.core import Module, Op
+from mnetdsl.quantize.apply import FLOAT_ONLY, named_tensors, quantizable
+from mnetdsl.quantize.arrays import weight_arrays
+from mnetdsl.quantize.calibration import Calibration
+from mnetdsl.quantize.choose import AUTO, Chosen, choose_storages
+from mnetdsl.quantize.equalize import Equalized, equalize
+from mnetdsl.quantize.histogram import TensorStatistics
+from mnetdsl.quantize.observe import observe
+from mnetdsl.quantize.simulate import peak_bytes
+from mnetdsl.quantize.tuning import Techniques, Tuned, tune
+from mnetdsl.sema.quantization import QuantizedTensor
+
+Array = NDArray[np.generic]
+Progress = Callable[[str, float], None]
+"""Told of a stage and of how much of it was done since the last call, as a share."""
+
+STAGES = {"observing": 2.0, "equalizing": 2.0, "choosing ranges": 3.0, "rounding weights": 6.0}
+"""Stages -> how long they take beside each other."""
+TUNING_BYTES = 3 << 30
+"""Memory for the tensors of calibration images that are alive at once; more images than fit are left out there."""
+CHOOSING_IMAGES = 16
+"""Images that candidates of storages are tried on."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user may change; the defaults are meant to be enough.
+
+    observer: of `ranges.OBSERVERS`, or `auto`. wide, in_float: tensors of 16 bits, and layers on real numbers, by
+    their names in the table.
+    """
+
+    observer: str = AUTO
+    equalize: bool = True
+    techniques: Techniques = field(default_factory=Techniques)
+    wide: frozenset[str] = frozenset()
+    in_float: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """What was found. statistics and chosen by tensor; `module` is the `quantizable` one, with equalized weights."""
+
+    module: Module
+    rows: tuple[QuantizedTensor, ...]
+    chosen: Mapping[str, Chosen]
+    statistics: Mapping[str, TensorStatistics]
+    tuned: Tuned
+    equalized: tuple[Equalized, ...]
+    images: int
+    tuned_images: int
+
+    def arrays(self, quantized: Module) -> dict[str, Array]:
+        """The weight file for `quantized`, which `apply_quantization` makes of the network and `rows`."""
+        return weight_arrays(quantized, self.module, self.module.resources, self.tuned)
+
+
+def quantize_module(
+    network: Module,
+    calibration: Calibration,
+    settings: Settings | None = None,
+    progress: Progress = lambda stage, share: None,
+) -> Quantized:
+    """Quantizes a float module as built, with weights.
+
+    Raises `MnetError`: MN1809 where the float network gives NaN or infinity, MN1810 for a layer it has not.
+    """
+    settings = settings or Settings()
+    module = quantizable(network)
+    _check_layers(module, settings)
+    batches = [{calibration.input: batch} for batch in calibration.batches]
+    total = max(1, calibration.images)
+    statistics = observe(module, batches, lambda images: progress("observing", images / total))
+    equalized: list[Equalized] = []
+    if settings.equalize:
+        extents = {name: np.maximum(np.abs(seen.low), np.abs(seen.high)) for name, seen in statistics.items()}
+        module.resources = dict(module.resources)
+        equalized = equalize(module, module.resources, extents)
+        if equalized:
+            statistics = observe(module, batches, lambda images: progress("equalizing", images / total))
+    steps = max(1, sum(1 for op in module.graph.operations))
+    chosen = choose_storages(
+        module,
+        statistics,
+        batches[: max(1, CHOOSING_IMAGES // max(1, len(calibration.batches[0])))],
+        observer=settings.observer,
+        wide=settings.wide,
+        progress=lambda ops: progress("choosing ranges", ops / steps),
+    )
+    storages = {name: item.storage for name, item in chosen.items()}
+    fitting = max(1, TUNING_BYTES // (2 * peak_bytes(module) * len(calibration.batches[0])))
+    in_float = settings.in_float | _float_only(module)
+    tuned = tune(
+        module,
+        storages,
+        batches[:fitting],
+        in_float=in_float,
+        techniques=settings.techniques,
+        progress=lambda ops: progress("rounding weights", ops / steps),
+    )
+    rows = tuple(QuantizedTensor(name, item.storage, in_float=name in in_float) for name, item in chosen.items())
+    images = sum(len(batch[calibration.input]) for batch in batches[:fitting])
+    return Quantized(module, rows, chosen, statistics, tuned, tuple(equalized), calibration.images, images)
+
+
+def _float_only(module: Module) -> frozenset[str]:
+    return frozenset(op.name for op in module.graph.operations if op.opcode in FLOAT_ONLY)
+
+
+def _check_layers(module: Module, settings: Settings) -> None:
+    named = dict(named_tensors(module))
+    layers = [name for name, value in named.items() if _computes(value.producer)]
+    for wanted, known, option in ((settings.wide, list(named), "--int16"), (settings.in_float, layers, "--float")):
+        for name in sorted(wanted - set(known)):
+            suggestion = did_you_mean(name, known)
+            raise MnetError(
+                error(
+                    "MN1810",
+                    f"{option} {name}: `{module.name}` has no such layer",
+                    help=(
+                        *((f"did you mean `{suggestion}`?",) if suggestion else ()),
+                        "layers are called as in the table that is written, such as " + ", ".join(known[1:4] or known),
+                    ),
+                )
+            )
+
+
+def _computes(producer: Op | None) -> bool:
+    return producer is not None and producer.opcode not in ("constant", "normalize")
