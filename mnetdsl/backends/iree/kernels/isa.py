@@ -16,6 +16,7 @@ class Isa:
     unrolled: blocks (rows, vectors) whose loop gains from two steps a round. Others lose: the compiler moves loads
     ahead until registers are short.
     dots: whether four products of bytes are added to each 32-bit lane by one instruction (VNNI).
+    tables: whether bytes are looked up in registers (VBMI).
     """
 
     name: str
@@ -25,6 +26,7 @@ class Isa:
     cache: int
     unrolled: frozenset[tuple[int, int]] = frozenset()
     dots: bool = False
+    tables: bool = False
 
     def accumulators(self, rows: int, vectors: int) -> bool:
         """Whether a block of `rows` x `vectors` sums stays in registers, beside its weights and one broadcast.
@@ -75,6 +77,8 @@ BFLOATS: tuple[Bfloat, ...] = (
 NEVER = frozenset({"no such feature"})
 DOTS = {"avx512": frozenset({"avx512vnni", "avx512bw"})}
 """Features, beside the row's own, that `Isa.dots` takes."""
+TABLES = {"avx512": frozenset({"avx512vbmi"})}
+"""Those that `Isa.tables` takes."""
 
 
 def choose_bfloat(features: frozenset[str]) -> Bfloat | None:
@@ -85,4 +89,6 @@ def choose_bfloat(features: frozenset[str]) -> Bfloat | None:
 def choose_isa(features: frozenset[str]) -> Isa | None:
     """The row of `ISAS` for a target with these features, None where no kernel fits it."""
     isa = next((isa for isa in ISAS if isa.requires <= features), None)
-    return None if isa is None else replace(isa, dots=DOTS.get(isa.name, NEVER) <= features)
+    return None if isa is None else replace(
+        isa, dots=DOTS.get(isa.name, NEVER) <= features, tables=TABLES.get(isa.name, NEVER) <= features
+    )

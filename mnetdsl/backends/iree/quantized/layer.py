@@ -50,12 +50,12 @@ class Numbers:
         taps = stored.reshape(-1, channels)
         bounds = layer_bounds(taps, self.filter_zero_point, self.source)
         check_sums(op, bounds, bias, WIDE_ACCUMULATOR if self.wide else ACCUMULATOR)
-        self.magnitude: Array = bounds.magnitude + (0 if bias is None else np.abs(bias.astype(np.int64)))
-        """[O]: no sum is farther from 0."""
+        offset = np.zeros(channels, np.int64) if bias is None else bias.astype(np.int64)
+        self.reach: tuple[Array, Array] = bounds.low + offset, bounds.high + offset
+        """[O] each: smallest and largest sum that any input gives."""
         self.filter: Array = stored.astype(np.int16) - np.int16(self.filter_zero_point)
         self.unsigned = self.source.dtype == "uint8"
         self.border = self.source.zero_point - (128 if self.unsigned and not unsigned_products else 0)
-        offset = np.zeros(channels, np.int64) if bias is None else bias.astype(np.int64)
         self.plain_bias = offset
         columns = self.filter.reshape(-1, channels).astype(np.int64).sum(axis=0)
         # Sums wrap around on their way; what is proven above is where they end.

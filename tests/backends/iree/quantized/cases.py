@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -62,10 +63,11 @@ class QuantizedMaker(GraphMaker):
         stored: Storage,
         *,
         scales: int = 0,
+        plain: bool = False,
         **attributes: AttributeValue,
     ) -> Value:
         """A layer with random weights; results reach both ends of their grid. `scales` is the number of filter scales,
-        0 for one a channel, of which one then is so large that sums are shifted left."""
+        0 for one a channel, of which one then is so large that sums are shifted left, unless `plain`."""
         outputs = filter[2] * filter[3] if opcode == "depthwise_conv2d" else filter[-1]
         unsigned = source.type.element is ElementType.U8
         weights = self.random.integers(-127, 128, filter)
@@ -79,12 +81,12 @@ class QuantizedMaker(GraphMaker):
         middle = target / (spread * quantization.scale[0])
         count = scales or outputs
         filter_scales = (middle * self.random.uniform(0.5, 1.5, count)).astype(np.float32)
-        if count > 2:
+        if count > 2 and not plain:
             filter_scales[1] = 3.0 * result.scale[0] / quantization.scale[0]
             filter_scales[2] = 0.0
         operands: dict[str, OperandArgument] = {
             "input": source,
-            "filter": self.held((weights + 130).clip(0, 255).astype(np.uint8) if unsigned else weights.astype(np.int8)),
+            "filter": self.held((weights + 127).astype(np.uint8) if unsigned else weights.astype(np.int8)),
             "bias": self.held(self.random.integers(-spread, spread, outputs).astype(np.int64 if wide else np.int32)),
             "filter_scale": self.held(filter_scales),
         }
@@ -103,7 +105,7 @@ def filtered(
     filter: tuple[int, ...],
     stored: Storage,
     scales: int = 0,
-    **attributes: AttributeValue,
+    **attributes: Any,
 ) -> Case:
     return lambda m: m.layer(opcode, m.fresh(source, *shape), filter, stored, scales=scales, **attributes)
 

@@ -17,6 +17,7 @@ from mnetdsl.backends.iree.kernels.language import Memory, MlirValue, Position, 
 from mnetdsl.backends.iree.kernels.window import Window
 from mnetdsl.backends.iree.quantized.kernels.bytes import QUAD, dot, spread_quad
 from mnetdsl.backends.iree.quantized.kernels.finish import Finish
+from mnetdsl.backends.iree.quantized.kernels.float_finish import FloatFinish
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class ByteConvolution:
     size: int
     lanes: int
     block: Block
-    finish: Finish
+    finish: Finish | FloatFinish
 
     @property
     def name(self) -> str:

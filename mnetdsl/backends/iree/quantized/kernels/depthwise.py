@@ -20,6 +20,7 @@ from mnetdsl.backends.iree.kernels.language import Memory, MlirValue, Position, 
 from mnetdsl.backends.iree.kernels.window import Window
 from mnetdsl.backends.iree.quantized.kernels.bytes import QUAD, dot, interleaved, splat, vector_of
 from mnetdsl.backends.iree.quantized.kernels.finish import Finish
+from mnetdsl.backends.iree.quantized.kernels.float_finish import FloatFinish
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class ByteDepthwise:
     lanes: int
     strip: int
     border: int
-    finish: Finish
+    finish: Finish | FloatFinish
 
     @property
     def name(self) -> str:

@@ -21,7 +21,7 @@ from mnetdsl.numerics.requantization import ONE_BITS
 Array = NDArray[Any]
 ROWS = 5
 """Of the table of a vector of channels, each as long as the vector: multipliers, offsets and shifts of even and odd."""
-MOST_SHIFT = 20
+MOST_SHIFT = 22
 """Of a factor: with the zero point above it, sums still fit 64 bits."""
 
 

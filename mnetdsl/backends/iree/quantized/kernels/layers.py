@@ -14,21 +14,31 @@ from mnetdsl.backends.iree.kernels.layers import Workshop
 from mnetdsl.backends.iree.kernels.packing import padded_size
 from mnetdsl.backends.iree.kernels.window import Window
 from mnetdsl.backends.iree.layout import Packed, raised
+from mnetdsl.backends.iree.quantized.kernels.channels import ByteMean, ByteProduct, ByteTable
 from mnetdsl.backends.iree.quantized.kernels.convolution import ByteConvolution, window_quads
 from mnetdsl.backends.iree.quantized.kernels.depthwise import ByteDepthwise, choose_strip, depthwise_cases
 from mnetdsl.backends.iree.quantized.kernels.finish import MOST_SHIFT, Finish, finish_table
+from mnetdsl.backends.iree.quantized.kernels.float_finish import FloatFinish, float_table
 from mnetdsl.backends.iree.quantized.kernels.pointwise import BytePointwise, quads
+from mnetdsl.backends.iree.quantized.kernels.proof import Steps, prove
+from mnetdsl.backends.iree.quantized.kernels.sums import ByteSum, find_form
 from mnetdsl.backends.iree.quantized.layer import Array, Numbers
 from mnetdsl.backends.iree.tensors import MlirValue, padded, reshaped
+from mnetdsl.interpreter.quantized.grids import grid
 from mnetdsl.ir.core import Op, Value
 from mnetdsl.ir.ops.conv2d import Conv2d
 from mnetdsl.ir.ops.dense import Dense
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
+from mnetdsl.ir.ops.elementwise import Elementwise
 from mnetdsl.ir.ops.lookup import Lookup
+from mnetdsl.ir.ops.pool import GlobalAvgPool
 from mnetdsl.ir.ops.shape import Reshape
 from mnetdsl.ir.types import ElementType
+from mnetdsl.numerics import elementwise as numerics
 from mnetdsl.numerics.clamps import activation_range
 from mnetdsl.numerics.grid import Grid
+from mnetdsl.numerics.mean import mean_factor
+from mnetdsl.numerics.scales import product_factor
 
 HALF_RANGE = 128
 
@@ -36,6 +46,11 @@ HALF_RANGE = 128
 def unsigned(grid: Grid, stored: int) -> int:
     """A stored number as an unsigned byte."""
     return stored + (HALF_RANGE if grid.dtype == "int8" else 0)
+
+
+def signed(grid: Grid, stored: int) -> int:
+    """A stored number as a signed byte."""
+    return unsigned(grid, stored) - HALF_RANGE
 
 
 def byte_map(shop: Workshop, value: Value) -> Packed:
@@ -65,15 +80,12 @@ def filter_layer(shop: Workshop, op: Op) -> str | Unsuitable:
     numbers = Numbers(shop.scope, op)
     if numbers.filter.min(initial=0) < -HALF_RANGE or numbers.filter.max(initial=0) >= HALF_RANGE:
         return Unsuitable("its weights less their zero point leave 8 bits")
-    factors = _factors(numbers)
-    if factors is None:
-        return Unsuitable("some of its factors are 1/2 or more, or tiny")
     lanes = shop.isa.lanes
     channels = padded_size(op.type.shape[-1], lanes)
-    low, high = activation_range(numbers.result, op.activation)
-    finish = Finish(unsigned(numbers.result, low), unsigned(numbers.result, high), low < numbers.result.zero_point)
-    multipliers, shifts = (np.pad(array, (0, channels - len(array)), constant_values=fill) for array, fill in factors)
-    table = finish_table(multipliers, shifts, unsigned(numbers.result, numbers.result.zero_point), lanes)
+    finished = _float_finish(numbers, channels, lanes) or _finish(numbers, channels, lanes)
+    if finished is None:
+        return Unsuitable("some of its factors are 1/2 or more, or tiny")
+    finish, table = finished
     if isinstance(op, DepthwiseConv2d):
         kernel, source, weights, bias = _depthwise(shop, numbers, op, finish, channels)
     elif isinstance(op, Conv2d) and not _is_pointwise(op):
@@ -104,19 +116,51 @@ def _is_pointwise(op: Conv2d) -> bool:
     return op.filter.type.shape[:2] == (1, 1) and op.strides == (1, 1) and not any(op.padding)
 
 
-def _factors(numbers: Numbers) -> tuple[tuple[Array, int], tuple[Array, int]] | None:
-    """Multipliers and shifts, and what fills them up; None where `Finish` cannot take one.
+def _float_finish(numbers: Numbers, channels: int, lanes: int) -> tuple[FloatFinish, Array] | None:
+    """In float32, where that is proven to give the same bits."""
+    bounds = activation_range(numbers.result, numbers.op.activation)
+    return float_finish(numbers.result, bounds, numbers.factors, numbers.reach, channels, lanes)
 
-    A factor with which no sum leaves the zero point is 0.
-    """
+
+def float_finish(
+    result: Grid,
+    bounds: tuple[int, int],
+    factors: tuple[Array, Array],
+    reach: tuple[Array, Array],
+    channels: int,
+    lanes: int,
+) -> tuple[FloatFinish, Array] | None:
+    """For sums `reach` (smallest and largest) of each channel, factors (multipliers and shifts) and clamps."""
+    low, high, zero_point = (signed(result, number) for number in (*bounds, result.zero_point))
+    for centered in (True, False) if low >= zero_point else (False,):
+        proven = prove(Steps(*factors, zero_point, low, high, *reach, centered))
+        if proven is not None:
+            finish = FloatFinish(low, high, 0 if centered else zero_point, centered, len(proven.sums))
+            return finish, float_table(proven, channels, lanes)
+    return None
+
+
+def uniform_finish(
+    result: Grid, bounds: tuple[int, int], factor: tuple[int, int], reach: tuple[int, int], lanes: int
+) -> tuple[FloatFinish, Array] | None:
+    """As `float_finish`, one factor for all channels; the table is that of one vector."""
+    multiplier, shift, least, most = (np.full(lanes, number, np.int64) for number in (*factor, *reach))
+    return float_finish(result, bounds, (multiplier, shift), (least, most), lanes, lanes)
+
+
+def _finish(numbers: Numbers, channels: int, lanes: int) -> tuple[Finish, Array] | None:
+    """In fixed point; None where `Finish` cannot take a factor. One with which no sum leaves the zero point is 0."""
     multipliers, shifts = (np.array(array) for array in numbers.factors)
-    largest = numbers.magnitude.astype(np.float64)
-    vanishing = largest * multipliers * np.exp2(shifts - 31.0) < 0.49
+    largest = np.maximum(-numbers.reach[0], numbers.reach[1]).astype(np.float64)
+    vanishing = (multipliers == 0) | (largest * multipliers * np.exp2(shifts - 31.0) < 0.49)
     multipliers[vanishing], shifts[vanishing] = 0, -1
-    multipliers[multipliers == 0], shifts[multipliers == 0] = 0, -1
     if (shifts > -1).any() or (shifts < -MOST_SHIFT).any():
         return None
-    return (multipliers, 0), (shifts, -1)
+    multipliers = np.pad(multipliers, (0, channels - len(multipliers)))
+    shifts = np.pad(shifts, (0, channels - len(shifts)), constant_values=-1)
+    low, high = (unsigned(numbers.result, bound) for bound in activation_range(numbers.result, numbers.op.activation))
+    zero_point = unsigned(numbers.result, numbers.result.zero_point)
+    return Finish(low, high, low < zero_point), finish_table(multipliers, shifts, zero_point, lanes)
 
 
 def _padded(array: Array, channels: int) -> Array:
@@ -128,7 +172,7 @@ Parts = tuple[Kernel, MlirValue, Array, Array]
 """The kernel, its map, its weights and its bias."""
 
 
-def _pointwise(shop: Workshop, numbers: Numbers, finish: Finish, channels: int) -> Parts:
+def _pointwise(shop: Workshop, numbers: Numbers, finish: Finish | FloatFinish, channels: int) -> Parts:
     op, isa = numbers.op, shop.isa
     source = byte_map(shop, op.input)
     rows = prod(op.type.shape[:-1])
@@ -142,7 +186,7 @@ def _pointwise(shop: Workshop, numbers: Numbers, finish: Finish, channels: int) 
     return kernel, source.value, quads(matrix, block.vectors * isa.lanes), bias
 
 
-def _convolution(shop: Workshop, numbers: Numbers, op: Conv2d, finish: Finish, channels: int) -> Parts:
+def _convolution(shop: Workshop, numbers: Numbers, op: Conv2d, finish: Finish | FloatFinish, channels: int) -> Parts:
     isa = shop.isa
     top, bottom, left, right = op.padding
     depth = op.input.type.shape[-1]
@@ -169,7 +213,9 @@ def raised_tensor(shop: Workshop, value: Value) -> MlirValue:
     return reshaped(packed.value, value.type.shape)
 
 
-def _depthwise(shop: Workshop, numbers: Numbers, op: DepthwiseConv2d, finish: Finish, channels: int) -> Parts:
+def _depthwise(
+    shop: Workshop, numbers: Numbers, op: DepthwiseConv2d, finish: Finish | FloatFinish, channels: int
+) -> Parts:
     isa = shop.isa
     source = byte_map(shop, op.input)
     kernel_size = op.filter.type.shape[:2]
@@ -183,20 +229,102 @@ def _depthwise(shop: Workshop, numbers: Numbers, op: DepthwiseConv2d, finish: Fi
 
 
 def lookup(shop: Workshop, op: Op) -> str | Unsuitable:
-    """A table that leaves every byte as it is, such as that of a u8 image stored as i8: another name for the bytes."""
+    """A table; one that changes nothing, such as that of a u8 image stored as i8, is another name for the bytes."""
     assert isinstance(op, Lookup)
-    table = shop.scope.stored(op.table)
-    if table is None or table.shape != (256,) or op.input.type.element.byte_width != 1:
-        return Unsuitable("only tables that change nothing have an own kernel")
-    before = np.arange(256, dtype=np.uint8) ^ np.uint8(HALF_RANGE if op.input.type.element is ElementType.I8 else 0)
-    after = table.view(np.uint8) ^ np.uint8(HALF_RANGE if op.type.element is ElementType.I8 else 0)
-    if not np.array_equal(before, after):
-        return Unsuitable("only tables that change nothing have an own kernel")
-    source = shop.scope.packed(op.input, op.input.type.shape[-1])
-    if source.raised != (op.input.type.element is ElementType.I8):
-        return Unsuitable("its input is stored otherwise")
-    shop.scope.bind_packed(op.result, Packed(source.value, source.pitch, op.type.element is ElementType.I8))
-    return "same_bytes"
+    stored = shop.scope.stored(op.table)
+    if stored is None or stored.shape != (256,) or op.input.type.element.byte_width != 1 or stored.itemsize != 1:
+        return Unsuitable("its table is not one of 256 bytes")
+    flip = np.uint8(HALF_RANGE)
+    table = stored.view(np.uint8) ^ (flip if op.type.element is ElementType.I8 else np.uint8(0))
+    if op.input.type.element is ElementType.I8:
+        table = np.roll(table, HALF_RANGE)
+    if np.array_equal(table, np.arange(256)):
+        source = shop.scope.packed(op.input, op.input.type.shape[-1])
+        if source.raised == (op.input.type.element is ElementType.I8):
+            shop.scope.bind_packed(op.result, Packed(source.value, source.pitch, op.type.element is ElementType.I8))
+            return "same_bytes"
+    if not (shop.isa.dots and shop.isa.tables):
+        return Unsuitable("the target has no tables in registers")
+    source = byte_map(shop, op.input)
+    size = prod(op.type.shape[:-1]) * source.pitch
+    constant = shop.scope.prepared(f"{op.name}.packed", table.view(np.int8))
+    return run(shop, op, ByteTable(size), [source.value, constant])
+
+
+def add(shop: Workshop, op: Op) -> str | Unsuitable:
+    """The sum of two maps of one shape."""
+    assert isinstance(op, Elementwise)
+    reason = _not_bytes(shop, op)
+    if reason is not None:
+        return Unsuitable(reason)
+    if op.left.type.shape != op.type.shape or op.right.type.shape != op.type.shape:
+        return Unsuitable("it spreads sizes of 1")
+    grids = left, right = grid(op.left.type), grid(op.right.type)
+    result = grid(op.type)
+    bytes = np.arange(256, dtype=np.uint8)
+    operands = [(bytes ^ np.uint8(HALF_RANGE)).view(np.int8) if each.dtype == "int8" else bytes for each in grids]
+    sums = numerics.add(operands[0][:, None], operands[1][None, :], grids, result, op.activation)
+    expected = sums.astype(np.int64) - (0 if result.dtype == "int8" else HALF_RANGE)
+    scales = left.scale / result.scale, right.scale / result.scale
+    zeros = unsigned(left, left.zero_point) * scales[0] + unsigned(right, right.zero_point) * scales[1]
+    low, high = (signed(result, bound) for bound in activation_range(result, op.activation))
+    form = find_form(expected, scales, signed(result, result.zero_point) - zeros, (low, high))
+    if form is None:
+        return Unsuitable("float32 is not exact for all pairs of its bytes")
+    maps = [byte_map(shop, value) for value in (op.left, op.right)]
+    size = prod(op.type.shape[:-1]) * maps[0].pitch
+    return run(shop, op, ByteSum(size, shop.isa.lanes, form), [map.value for map in maps])
+
+
+def mul(shop: Workshop, op: Op) -> str | Unsuitable:
+    """The product of two maps of one shape, or of a map and one pixel of gates."""
+    assert isinstance(op, Elementwise)
+    reason = _not_bytes(shop, op)
+    if reason is not None:
+        return Unsuitable(reason)
+    map, other = (op.left, op.right) if op.left.type.shape == op.type.shape else (op.right, op.left)
+    gates = other.type.shape[-1] == op.type.shape[-1] and prod(other.type.shape) == other.type.shape[-1]
+    if map.type.shape != op.type.shape or not (other.type.shape == op.type.shape or gates):
+        return Unsuitable("it spreads sizes of 1 in another way than over all pixels")
+    first, second, result = grid(map.type), grid(other.type), grid(op.type)
+    ends = [a * b for a in (first.lowest, first.highest) for b in (second.lowest, second.highest)]
+    factor = product_factor(grid(op.left.type), grid(op.right.type), result)
+    bounds = activation_range(result, op.activation)
+    finished = uniform_finish(result, bounds, factor, (min(ends), max(ends)), shop.isa.lanes)
+    if finished is None:
+        return Unsuitable("float32 is not exact for all products of its bytes")
+    finish, table = finished
+    pixels = prod(op.type.shape[:-1])
+    left, right = byte_map(shop, map), byte_map(shop, other)
+    zeros = unsigned(first, first.zero_point), unsigned(second, second.zero_point)
+    kernel = ByteProduct(pixels, left.pitch, shop.isa.lanes, gates and pixels > 1, zeros, finish)
+    return run(shop, op, kernel, [left.value, right.value, shop.scope.prepared(f"{op.name}.packed_finish", table)])
+
+
+def global_avg_pool(shop: Workshop, op: Op) -> str | Unsuitable:
+    assert isinstance(op, GlobalAvgPool)
+    reason = _not_bytes(shop, op)
+    if reason is not None:
+        return Unsuitable(reason)
+    source, result = grid(op.input.type), grid(op.type)
+    pixels = prod(op.input.type.shape[1:3])
+    reach = source.lowest * pixels, source.highest * pixels
+    factor = mean_factor(pixels, source, result)
+    finished = uniform_finish(result, (result.low, result.high), factor, reach, shop.isa.lanes)
+    if finished is None:
+        return Unsuitable("float32 is not exact for all of its sums")
+    finish, table = finished
+    map = byte_map(shop, op.input)
+    kernel = ByteMean(pixels, map.pitch, shop.isa.lanes, unsigned(source, source.zero_point), finish)
+    return run(shop, op, kernel, [map.value, shop.scope.prepared(f"{op.name}.packed_finish", table)])
+
+
+def _not_bytes(shop: Workshop, op: Op) -> str | None:
+    if not shop.isa.dots:
+        return "the target has no kernels on bytes"
+    if any(value.type.element.byte_width != 1 for value in (*op.operands, op.result)):
+        return "its numbers have 16 bits"
+    return None
 
 
 def reshape(shop: Workshop, op: Op) -> str | Unsuitable:
@@ -216,6 +344,9 @@ ByteLayer = Callable[[Workshop, Op], str | Unsuitable]
 
 BYTE_LAYERS: dict[str, ByteLayer] = {
     **dict.fromkeys(("conv2d", "depthwise_conv2d", "dense"), filter_layer),
+    "add": add,
+    "mul": mul,
+    "global_avg_pool": global_avg_pool,
     "lookup": lookup,
     "reshape": reshape,
 }

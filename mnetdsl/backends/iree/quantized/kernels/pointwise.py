@@ -16,6 +16,7 @@ from mnetdsl.backends.iree.kernels.language import Memory, MlirValue, Position, 
 from mnetdsl.backends.iree.kernels.pointwise import MANY_ROWS, PREFETCHED
 from mnetdsl.backends.iree.quantized.kernels.bytes import QUAD, dot, spread_quad
 from mnetdsl.backends.iree.quantized.kernels.finish import Finish
+from mnetdsl.backends.iree.quantized.kernels.float_finish import FloatFinish
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class BytePointwise:
     channels: int
     lanes: int
     block: Block
-    finish: Finish
+    finish: Finish | FloatFinish
 
     @property
     def name(self) -> str:

@@ -1,0 +1,95 @@
+"""Sums to stored bytes in float32, where `proof` shows the same bits: half the instructions of `finish`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from iree.compiler import ir as mlir
+from iree.compiler.dialects import arith, math
+from numpy.typing import NDArray
+
+from mnetdsl.backends.iree.kernels.bfloat import intrinsic
+from mnetdsl.backends.iree.kernels.executables import Buffer
+from mnetdsl.backends.iree.kernels.language import Memory, MlirValue, Position
+from mnetdsl.backends.iree.quantized.kernels.bytes import integer, splat, vector_of
+from mnetdsl.backends.iree.quantized.kernels.proof import Proven
+
+Array = NDArray[Any]
+HALF_RANGE = 128
+
+
+@dataclass(frozen=True)
+class FloatFinish:
+    """low, high: clamps of the result as a signed byte; `zero_point` unless `centered`, as such too; `corrected`: sums
+    of a channel that have a correction. See `proof.Steps`."""
+
+    low: int
+    high: int
+    zero_point: int
+    centered: bool
+    corrected: int
+
+    @property
+    def _rows(self) -> int:
+        return 2 + 2 * self.corrected
+
+    def buffer(self, channels: int) -> Buffer:
+        """The table of all channels."""
+        return Buffer(self._rows * channels, "i32")
+
+    def load(self, table: Memory, channel: Position, lanes: int) -> list[MlirValue]:
+        """What `bytes` takes for the channels from `channel` on."""
+        whole = table.from_(channel * self._rows)
+        rows = [whole.vector(row * lanes, lanes) for row in range(self._rows)]
+        floats = mlir.VectorType.get([lanes], mlir.F32Type.get())
+        return [arith.bitcast(floats, rows[0]), arith.bitcast(floats, rows[1]), *rows[2:]]
+
+    def bytes(self, sums: MlirValue, loaded: list[MlirValue]) -> MlirValue:
+        """i32 sums as unsigned bytes."""
+        factor, offset, *corrections = loaded
+        lanes, words = sums.type.shape[0], sums.type
+        x = arith.sitofp(factor.type, sums)
+        if self.centered:
+            found = rounded(math.fma(x, factor, offset))
+        else:
+            found = arith.fptosi(words, math.fma(x, factor, math.copysign(offset, x)))
+        for sum, correction in zip(corrections[::2], corrections[1::2], strict=True):
+            there = arith.cmpi(arith.CmpIPredicate.eq, sums, sum)
+            found = arith.select(there, arith.addi(found, correction), found)
+        if self.zero_point:
+            found = arith.addi(found, splat(self.zero_point, words))
+        return signed_bytes(found, self.low, self.high, lanes)
+
+
+def signed_bytes(x: MlirValue, low: int, high: int, lanes: int) -> MlirValue:
+    """i32 numbers within signed bytes, as unsigned ones; the widest bounds are a saturating conversion's own."""
+    bounded = arith.minsi(arith.maxsi(x, splat(low, x.type)), splat(high, x.type))
+    type = vector_of(lanes, 8)
+    return arith.xori(arith.trunci(type, bounded), splat(-HALF_RANGE, type))
+
+
+def rounded(x: MlirValue) -> MlirValue:
+    """float32 to the nearest i32, ties to even."""
+    lanes = x.type.shape[0]
+    words = vector_of(lanes, 32)
+    if lanes != 16:
+        return arith.fptosi(words, math.roundeven(x))
+    all_lanes = arith.constant(integer(16), -1)
+    by_mode = arith.constant(integer(32), 4)
+    (result,) = intrinsic(
+        "llvm.x86.avx512.mask.cvtps2dq.512",
+        [x, splat(0, words), all_lanes, by_mode],
+        words,
+    )
+    return result
+
+
+def float_table(proven: Proven, channels: int, lanes: int) -> Array:
+    """[channels / lanes, rows, lanes], as bits."""
+    rows = [proven.factor.view(np.int32), proven.offset.view(np.int32)]
+    for sum, correction in zip(proven.sums, proven.corrections, strict=True):
+        rows += [sum, correction]
+    padded = [np.pad(row, (0, channels - len(row))) for row in rows]
+    return np.stack([row.reshape(-1, lanes) for row in padded], axis=1)
