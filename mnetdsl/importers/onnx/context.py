@@ -15,6 +15,8 @@ from mnetdsl.ir.types import Shape
 
 NCHW = (0, 3, 1, 2)
 """Axes of a value with channels last in the order of a file's map."""
+LARGEST_STEP = 65_536
+"""Of windows, strides and dilations: larger ones only occur in damaged files."""
 EVERY_FEATURE = "let the batch alone be the first dimension"
 
 
@@ -80,7 +82,7 @@ def put_map(node: Node, context: Context, value: int, shape: Shape) -> None:
 
 def pair(node: Node, name: str, default: tuple[int, int] = (1, 1)) -> tuple[int, int]:
     found = node.integers(name, default)
-    if len(found) != 2 or min(found) < 1:
+    if len(found) != 2 or min(found) < 1 or max(found) > LARGEST_STEP:
         raise NotSupportedError(f"its {name} are {list(found)}", "take an operator of two dimensions")
     return found[0], found[1]
 

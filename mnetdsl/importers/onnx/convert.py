@@ -236,7 +236,8 @@ class _Converter:
         if unknown:
             return None  # behind an operator that is reported
         try:
-            self._apply(node)
+            with np.errstate(all="ignore"):  # what is not finite is refused where it is used
+                self._apply(node)
         except NotSupportedError as problem:
             return self._unsupported(node, problem)
         except BROKEN as problem:

@@ -29,7 +29,7 @@ def external_bytes(tensor: Any, name: str, needed: int, folder: Path | None, pat
         if not place.is_relative_to(folder.resolve()) or not place.is_file():
             raise elsewhere(path, name, location)
         with place.open("rb") as stream:
-            stream.seek(offset)
+            stream.seek(min(offset, place.stat().st_size))
             found = stream.read(needed)
     except (OSError, ValueError, OverflowError, RuntimeError):
         raise elsewhere(path, name, location) from None
