@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mnetdsl.quantize.calibration import Calibration
     from mnetdsl.quantize.network import Pictures, QuantizedNetwork
     from mnetdsl.quantize.quantizer import Settings as QuantizationSettings
+    from mnetdsl.targets import Core
     from mnetdsl.validate.cases import Cases
     from mnetdsl.validate.report import ValidationReport
 
@@ -172,14 +173,15 @@ class Network:
 
         return summarize(self.module)
 
-    def plan(self) -> Plan:
+    def plan(self, target: str | None = None) -> Plan:
         """Memory as generated C uses it: exact arena, lower bound, what meets at the peak; needs no weights.
 
+        `target` is what the C is for, whose kernels may need memory of their own; None: any machine.
         Raises `MnetError` where an operation has no C kernel.
         """
         from mnetdsl.backends.c import plan_memory
 
-        return plan_memory(self.optimized())
+        return plan_memory(self.optimized(), core=_core(target))
 
     @property
     def target(self) -> str | None:
@@ -211,14 +213,14 @@ class Network:
         part = device.name if ram is None and device.ram is not None else ""
         return Budget(device.flash if flash is None else flash, device.ram if ram is None else ram, part)
 
-    def over_budget(self, budget: Budget | None = None) -> tuple[Diagnostic, ...]:
-        """What of generated C exceeds `budget` (default: the deployment's), with the layer to blame."""
+    def over_budget(self, budget: Budget | None = None, target: str | None = None) -> tuple[Diagnostic, ...]:
+        """What of generated C for `target` exceeds `budget` (default: the deployment's), with the layer to blame."""
         from mnetdsl.backends.c.budget import Budget, over_budget
 
         chosen = budget or self.budget
         if chosen == Budget():
             return ()
-        return tuple(over_budget(self.optimized(), self.plan(), chosen))
+        return tuple(over_budget(self.optimized(), self.plan(target or self.target), chosen))
 
     def run(self, inputs: Mapping[str, NDArray[np.generic]], on: str = "numpy") -> dict[str, NDArray[np.generic]]:
         """Outputs by name for inputs `[N, …]` by name, on `numpy`, `c`, `iree-cpu`, `iree-vulkan` or `qemu:CORE`.
@@ -266,7 +268,7 @@ class Network:
         target = check_target(target)
         if package is not None:
             check_package(package)
-        if makes_c(target) and (problems := self.over_budget(budget or self.budget_on(target))):
+        if makes_c(target) and (problems := self.over_budget(budget or self.budget_on(target), target)):
             raise MnetError(*problems, exit_code=ExitCode.OVER_BUDGET)
         files = generate(
             self.optimized(), target, None if selftest is None else self._selftest(selftest), remark, package, precision
@@ -377,3 +379,11 @@ class Network:
     def __repr__(self) -> str:
         parameters = "".join(f", {name}={literal(value)}" for name, value in self.instance.parameters.items())
         return f"<Network {self.name} of {self.path.name}{parameters}>"
+
+
+def _core(target: str | None) -> Core | None:
+    """The core behind the name of a target; None where C is for any machine."""
+    from mnetdsl.targets import find_device
+
+    device = None if target is None else find_device(target)
+    return None if device is None else device.core
