@@ -38,9 +38,9 @@ test: lint  ## lint and all tests but the slow ones and those that need torch
 	@tools/install_system_packages.sh gcc g++ clang make cmake vulkan arm-none-eabi-gcc qemu-system-arm
 	$(BIN)/pytest -n $(WORKERS) -q
 
-test-torch: setup  ## tests of the PyTorch module
-	$(PIP) install '$(TORCH)'
-	$(BIN)/pytest -n $(WORKERS) -q -m 'torch and not slow' tests/training
+test-torch: setup  ## tests of the PyTorch module, and of what PyTorch exports
+	$(PIP) install '$(TORCH)' 'onnxscript>=0.5'
+	$(BIN)/pytest -n $(WORKERS) -q -m 'torch and not slow' tests/training tests/importers/onnx
 
 $(REFERENCES)/.venv-keras/.stamp: tests/references/requirements-keras.txt
 	$(PYTHON) -m venv $(@D)
