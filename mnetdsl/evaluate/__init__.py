@@ -11,7 +11,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
@@ -116,13 +116,28 @@ def classifier_ports(module: Module) -> tuple[Port, Port]:
     if len(graph.inputs) == 1 and len(outputs) == 1 and len(graph.outputs) == 1:
         return graph.inputs[0], outputs[0]
     listing = ", ".join(f"{port.name} {'x'.join(map(str, port.value.type.shape[1:]))}" for port in graph.outputs)
+    inputs = f"{len(graph.inputs)} input" + ("s" if len(graph.inputs) != 1 else "")
     raise MnetError(
         error(
             "MN1603",
-            f"`{module.name}` is no classifier: it has {len(graph.inputs)} inputs, and outputs {listing}",
-            help="accuracy is measured for networks of one image and one list of classes",
+            f"`{module.name}` is no classifier: it has {inputs}, and outputs {listing}",
+            notes=_measured_otherwise(graph.outputs),
+            help=(
+                "accuracy is measured for networks of one image and one list of classes",
+                "`mnet run` gives the outputs of any network; `mnet validate` compares them between backends",
+            ),
         )
     )
+
+
+def _measured_otherwise(outputs: Sequence[Port]) -> tuple[str, ...]:
+    """What networks with such outputs do, where it can be told."""
+    shapes = [port.value.type.shape[1:] for port in outputs]
+    if len(shapes) > 1 and any(len(shape) == 2 and shape[-1] == 4 for shape in shapes):
+        return ("it looks like a detector: those are measured by how boxes overlap with labelled ones",)
+    if len(shapes) == 1 and len(shapes[0]) in (2, 3) and min(shapes[0][:2]) > 1:
+        return ("it looks like a segmentation: those are measured pixel by pixel against labelled maps",)
+    return ()
 
 
 @dataclass(frozen=True)

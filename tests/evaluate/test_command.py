@@ -185,3 +185,23 @@ def test_a_network_that_is_no_classifier_is_refused(folder: Path, capsys: pytest
     how = ["--weights", "random:1", "--data", "photos", "--labels", "labels.csv"]
     assert main(["evaluate", "map.mnet", *how]) == 1
     assert "MN1603" in capsys.readouterr().err
+
+
+DETECTOR = """a = conv2d(x, 4) as boxes
+  b = conv2d(x, 5) as scores
+  output places = reshape(a, [16, 4])
+  output kinds = reshape(b, [16, 5])"""
+
+
+@pytest.mark.parametrize(
+    ("outputs", "said"), [(DETECTOR, "a detector"), ("output map = conv2d(x, 21) as a", "a segmentation")]
+)
+def test_detectors_and_segmentations_are_told_how_they_are_measured(
+    folder: Path, capsys: pytest.CaptureFixture[str], outputs: str, said: str
+) -> None:
+    (folder / "map.mnet").write_text(TEXT.replace("output logits = dense(global_avg_pool(x), classes)", outputs))
+    how = ["--weights", "random:1", "--data", "photos", "--labels", "labels.csv"]
+    assert main(["evaluate", "map.mnet", *how]) == 1
+    message = capsys.readouterr().err
+    assert message.count("error[") == message.count("MN1603") == 1
+    assert f"it looks like {said}" in message
