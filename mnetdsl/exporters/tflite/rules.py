@@ -9,7 +9,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from mnetdsl.exporters.problems import NotInFormatError
-from mnetdsl.exporters.tflite.writer import FUSED, Array, Writer
+from mnetdsl.exporters.tflite.functions import NOT_WIDE, SINGLE, clamp, finish, grid, number, unary
+from mnetdsl.exporters.tflite.writer import Array, Writer
 from mnetdsl.ir.core import Value
 from mnetdsl.ir.ops.conv2d import Conv2d
 from mnetdsl.ir.ops.dense import Dense
@@ -20,43 +21,14 @@ from mnetdsl.ir.ops.pool import GlobalAvgPool, Pool
 from mnetdsl.ir.ops.quantize import Dequantize, Quantize, Requantize
 from mnetdsl.ir.ops.shape import Concat, Pad, Reshape, Slice, Transpose
 from mnetdsl.ir.ops.softmax import Softmax
-from mnetdsl.ir.ops.unary import Clamp, UnaryOp
 from mnetdsl.ir.ops.window import same_padding
 from mnetdsl.ir.types import ElementType, Quantization, TensorType
 from mnetdsl.numerics.clamps import stored_number
-from mnetdsl.numerics.grid import Grid
 from mnetdsl.numerics.softmax import softmax_result
-from mnetdsl.numerics.tables import clamp_table, unary_table
 
-SINGLE = {
-    "relu": "RELU",
-    "relu6": "RELU6",
-    "hard_swish": "HARD_SWISH",
-    "sigmoid": "LOGISTIC",
-    "tanh": "TANH",
-    "gelu": "GELU",
-}
-"""Activations that are one operator by themselves."""
-CLAMPS = {(-1.0, 1.0): "RELU_N1_TO_1", (0.0, 1.0): "RELU_0_TO_1"}
-FIXED = {"sigmoid": (1 / 256, -128), "tanh": (1 / 128, 0)}
-"""Functions whose int8 result has to have this scale and zero point."""
 LOWEST = float(np.finfo(np.float32).min)
-NOT_WIDE = "compute this layer in float (a column `compute` that says f32), or in 8 bits"
 
 Rule = Callable[[Any, Writer], int]
-
-
-def grid(type: TensorType) -> Grid:
-    assert type.quantization is not None
-    return Grid(type.element.dtype, type.quantization.scale[0], type.quantization.zero_point[0])
-
-
-def as_float(type: TensorType) -> TensorType:
-    return TensorType(type.shape)
-
-
-def number(value: float) -> Array:
-    return np.array([value], np.float32)
 
 
 # Layers with weights
@@ -155,91 +127,29 @@ def border(source: int, type: TensorType, padding: Sequence[int], value: float |
 
 
 def dense(op: Dense, writer: Writer) -> int:
+    scales = _scales(op, 0, writer)
+    if op.input.type.element is ElementType.I16 and scales is not None and scales.axis is not None:
+        return _as_convolution(op, scales, writer)
     filters = _filter(op, writer.arrays[op.filter].transpose(), 0, writer)
     inputs = [writer.operand(op.input), filters, _bias(op, writer)]
     return finish(writer, "FULLY_CONNECTED", inputs, op.type, schema.FullyConnectedOptionsT(), op.activation)
 
 
-# Activations
-
-
-def finish(
-    writer: Writer,
-    code: str,
-    inputs: Sequence[int],
-    type: TensorType,
-    options: Any,
-    activation: str,
-    *,
-    inner: bool = False,
-) -> int:
-    """An operator with its activation inside where it can carry it, else behind it."""
-    options.fusedActivationFunction = FUSED.get(activation, 0)
-    if activation in FUSED:
-        return writer.node(code, inputs, type, options, inner=inner)
-    return activated(writer, activation, writer.node(code, inputs, type, options, inner=True), type)
-
-
-def activated(writer: Writer, name: str, tensor: int, type: TensorType) -> int:
-    """A function of float numbers."""
-    if name in SINGLE:
-        return writer.node(SINGLE[name], [tensor], type, schema.GeluOptionsT() if name == "gelu" else None)
-    if name == "silu":
-        gate = writer.node("LOGISTIC", [tensor], type, inner=True)
-        return writer.node("MUL", [tensor, gate], type, schema.MulOptionsT())
-    assert name == "hard_sigmoid"
-    options = schema.AddOptionsT()
-    options.fusedActivationFunction = FUSED["relu6"]
-    shifted = writer.node("ADD", [tensor, writer.array(number(3.0))], type, options, inner=True)
-    return writer.node("MUL", [shifted, writer.array(number(1 / 6))], type, schema.MulOptionsT())
-
-
-def unary(op: UnaryOp, writer: Writer) -> int:
-    source = writer.operand(op.input)
-    if op.type.quantization is None:
-        return activated(writer, op.opcode, source, op.type)
-    result = grid(op.type)
-    if op.type.element.byte_width > 1 or op.input.type.element.byte_width > 1:
-        if op.opcode not in ("relu", "relu6"):
-            raise NotInFormatError("its int16 functions have another arithmetic than ours", NOT_WIDE)
-    elif op.opcode not in SINGLE or not _takes(op.opcode, result):
-        return looked_up(source, unary_table(op.opcode, grid(op.input.type), result), op, writer)
-    return writer.node(SINGLE[op.opcode], [source], op.type, schema.GeluOptionsT() if op.opcode == "gelu" else None)
-
-
-def _takes(function: str, result: Grid) -> bool:
-    if function not in FIXED:
-        return True
-    scale, point = FIXED[function]
-    return (result.scale, result.zero_point) == (scale, point + (128 if result.dtype == "uint8" else 0))
-
-
-def looked_up(source: int, table: Array, op: UnaryOp, writer: Writer) -> int:
-    """A function of 8-bit numbers that has no operator: the entries of its table, in ascending order, by number."""
-    read, result = grid(op.input.type), op.type
-    ascending = table[np.arange(read.low, read.high + 1).astype(read.dtype).view(np.uint8)]
-    indices = TensorType(result.shape, ElementType.I32)
-    options = schema.CastOptionsT()
-    options.inDataType = schema.TensorType.UINT8 if read.dtype == "uint8" else schema.TensorType.INT8
-    options.outDataType = schema.TensorType.INT32
-    places = writer.node("CAST", [source], indices, options, inner=True)
-    if read.low:
-        places = writer.node("ADD", [places, writer.integers([-read.low])], indices, schema.AddOptionsT(), inner=True)
-    entries = writer.array(ascending, result.quantization, f"{op.name}.table")
-    return writer.node("GATHER", [entries, places], result, schema.GatherOptionsT())
-
-
-def clamp(op: Clamp, writer: Writer) -> int:
-    source = writer.operand(op.input)
-    if op.type.quantization is not None:
-        if op.type.element.byte_width > 1 or op.input.type.element.byte_width > 1:
-            raise NotInFormatError("it has no such clamp of int16", NOT_WIDE)
-        return looked_up(source, clamp_table(op.low, op.high, grid(op.input.type), grid(op.type)), op, writer)
-    if (op.low, op.high) in CLAMPS:
-        return writer.node(CLAMPS[op.low, op.high], [source], op.type)
-    options = schema.MaximumMinimumOptionsT
-    above = writer.node("MAXIMUM", [source, writer.array(number(op.low))], op.type, options(), inner=True)
-    return writer.node("MINIMUM", [above, writer.array(number(op.high))], op.type, options())
+def _as_convolution(op: Dense, scales: Quantization, writer: Writer) -> int:
+    """Of int16 tensors FULLY_CONNECTED takes one scale for all outputs; a convolution of one pixel takes many."""
+    features, outputs = op.filter.type.shape
+    pixel, result = (
+        type.with_shape((1, 1, 1, count)) for type, count in ((op.input.type, features), (op.type, outputs))
+    )
+    shape = writer.integers(pixel.shape)
+    source = writer.node("RESHAPE", [writer.operand(op.input), shape], pixel, schema.ReshapeOptionsT(), inner=True)
+    array = writer.arrays[op.filter].transpose().reshape(outputs, 1, 1, features)
+    options = schema.Conv2DOptionsT()
+    options.padding, options.strideH, options.strideW = schema.Padding.VALID, 1, 1
+    filters = writer.array(array, scales, writer.constant_name(op.filter))
+    inputs = [source, filters, _bias(op, writer)]
+    mapped = finish(writer, "CONV_2D", inputs, result, options, op.activation, inner=True)
+    return writer.node("RESHAPE", [mapped, writer.integers(op.type.shape)], op.type, schema.ReshapeOptionsT())
 
 
 # The rest
