@@ -24,20 +24,17 @@ class BoardReport:
     measured: Measurement
 
     def to_json(self) -> dict[str, object]:
+        """`{"total": {"instructions", "arena", "stack", "code", "constants"}, "layers": [{"index", "name", "op",
+        "instructions", "macs"}, …], "measured": {…}}`: instructions are executed ones, memory is bytes; `measured`
+        says what was measured and how."""
         found = self.measured
         return {
-            "network": found.network,
-            "on": f"qemu:{found.core}",
-            "machine": found.machine,
-            "flags": list(found.flags),
             "total": {
                 "instructions": found.instructions,
                 "arena": found.arena,
                 "stack": found.stack,
                 "code": found.code,
                 "constants": found.constants,
-                "variables": found.variables,
-                "macs": found.macs,
             },
             "layers": [
                 {
@@ -49,6 +46,14 @@ class BoardReport:
                 }
                 for layer in found.layers
             ],
+            "measured": {
+                "network": found.network,
+                "on": f"qemu:{found.core}",
+                "machine": found.machine,
+                "flags": list(found.flags),
+                "macs": found.macs,
+                "variables": found.variables,
+            },
         }
 
     def heading(self) -> Sequence[str]:

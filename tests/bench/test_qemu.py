@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -24,12 +25,31 @@ def test_the_digits_network_is_measured_on_cortex_m4() -> None:
     done = mnet("bench", DIGITS, "--on", "qemu:cortex-m4", "--format", "json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
-    assert {"instructions", "arena", "stack", "code", "constants"} <= report["total"].keys()
+    assert list(report) == ["total", "layers", "measured"]
+    assert list(report["total"]) == ["instructions", "arena", "stack", "code", "constants"]
+    assert all(isinstance(number, int) and number > 0 for number in report["total"].values())
     layers = report["layers"]
+    assert all(list(layer) == ["index", "name", "op", "instructions", "macs"] for layer in layers)
     assert [layer["index"] for layer in layers] == list(range(len(layers)))
     assert "body.0.depthwise.conv" in {layer["name"] for layer in layers}
     assert sum(layer["instructions"] for layer in layers) == pytest.approx(report["total"]["instructions"], rel=1e-3)
-    assert report["total"]["macs"] == 1_178_144
+    assert sum(layer["macs"] for layer in layers) == report["measured"]["macs"] == 1_178_144
+
+
+@pytest.mark.usefixtures("emulator")
+def test_an_imported_8_bit_network_is_measured_in_the_same_shape(tmp_path: Path) -> None:
+    pytest.importorskip("ai_edge_litert")
+    source = Path(os.environ.get("MNET_DATA", ROOT / ".." / "shared" / "data")) / "models" / "vww_96_int8.tflite"
+    if not source.exists():
+        pytest.skip(f"{source} is not there; MNET_DATA names the folder that holds models/")
+    done = mnet("import", source.resolve(), "-o", tmp_path / "vww")
+    assert done.returncode == 0, done.stderr
+    done = mnet("bench", tmp_path / "vww", "--on", "qemu:cortex-m4", "--format", "json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert list(report["total"]) == ["instructions", "arena", "stack", "code", "constants"]
+    assert sum(layer["macs"] for layer in report["layers"]) == 7_489_664
+    assert all(layer["instructions"] > 0 for layer in report["layers"])
 
 
 @pytest.mark.usefixtures("emulator")
