@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 class Request:
     """What to measure.
 
-    module: optimized, with weights. machine: what follows the colon of `--on KIND:MACHINE`, else empty.
+    module: optimized, with weights. written: as it is written, which files of other engines are made from where it is
+    quantized; such a network is measured as it is, whatever `precision` says.
+    machine: what follows the colon of `--on KIND:MACHINE`, else empty.
     threads, against, rounds, precision: numbers of threads, other engines by name, rounds of measuring, f32 or bf16; a
     kind for which one of them means nothing refuses other than its default.
     """
 
     module: Module
+    written: Module | None = None
     machine: str = ""
     threads: tuple[int, ...] = (1,)
     against: tuple[str, ...] = ()

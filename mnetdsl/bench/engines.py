@@ -72,7 +72,7 @@ def _openvino(path: Path, inputs: Sequence[Array], threads: int, precision: str)
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": "1",
         "INFERENCE_NUM_THREADS": str(threads),
-        "INFERENCE_PRECISION_HINT": precision,
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
     }
     model = openvino.Core().compile_model(str(path), "CPU", settings)
     request = model.create_infer_request()

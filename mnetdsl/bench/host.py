@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
@@ -25,6 +25,7 @@ from mnetdsl.bench import Request
 from mnetdsl.bench.engines import ENGINES, OURS, PEAK, WRITERS
 from mnetdsl.bench.float_module import behind_preprocessing
 from mnetdsl.bench.host_report import HostReport, Measured
+from mnetdsl.bench.int8_module import inputs_elsewhere, is_quantized, random_inputs
 from mnetdsl.bench.machine import processor_name
 from mnetdsl.cost.macs import RULES
 from mnetdsl.diagnostics import ExitCode, MnetError, error
@@ -34,14 +35,18 @@ from mnetdsl.ir.core import Module
 
 Array = NDArray[np.generic]
 
+INT8 = "int8"
+OWN_INPUT, OTHER_INPUT = "input", "stored"
+"""What our modules take, and what files of other formats do."""
 SECONDS = 0.25
 """Of measured runs a turn."""
 PEAK_ROUNDS = 20_000
 """Of the register-only loop a workgroup: some milliseconds a run."""
 PATIENCE = 600.0
 """Seconds after which an engine is taken for hanging."""
-AGREEMENT = {"f32": 1e-3, "bf16": 0.1}
-"""Largest difference of outputs from the interpreter's, as a fraction of their largest magnitude, by precision."""
+AGREEMENT = {"f32": 1e-3, "bf16": 0.1, INT8: 0.15}
+"""Largest difference of outputs from the interpreter's, as a fraction of their largest magnitude, by precision; of
+stored integers as a fraction of their range. Engines round stored integers each in its own way."""
 
 
 def measure(request: Request) -> HostReport:
@@ -57,16 +62,19 @@ def measure(request: Request) -> HostReport:
         )
     names = (OURS, *(name for name in request.against if name != OURS))
     check_engines(names)
+    quantized = is_quantized(request.module)
+    if quantized:
+        request = replace(request, precision=INT8)
     check_precision(names, request.precision)
-    module = behind_preprocessing(request.module)
-    random = np.random.default_rng(1)
-    inputs = [random.standard_normal(port.value.type.shape).astype(np.float32) for port in module.graph.inputs]
-    reference = interpret(module, dict(zip((port.name for port in module.graph.inputs), inputs, strict=True)))
+    module = request.module if quantized else behind_preprocessing(request.module)
+    inputs = random_inputs(module)
+    named = dict(zip((port.name for port in module.graph.inputs), inputs, strict=True))
+    reference = interpret(module, named)
     with tempfile.TemporaryDirectory(prefix="mnet-bench-") as name:
         folder = Path(name)
         request.progress("preparing files")
-        peak_macs = prepare(module, names, inputs, folder, request.precision)
-        turns = _take_turns(request, names, [f"input_{index}.npy" for index in range(len(inputs))], folder)
+        peak_macs = prepare(module, request.written or module, names, inputs, folder, request.precision)
+        turns = _take_turns(request, names, len(inputs), folder)
         differences = {engine: _difference(folder, engine, list(reference.values())) for engine in names}
     _check_agreement(differences, AGREEMENT[request.precision])
     measured = []
@@ -121,7 +129,7 @@ def check_engines(names: Sequence[str]) -> None:
 
 def check_precision(names: Sequence[str], precision: str) -> None:
     """Raises `MnetError`: MN1107 where this processor has no such precision, MN2006 for engines that have not."""
-    if precision == "f32":
+    if precision in ("f32", INT8):
         return
     from mnetdsl.backends.targets import check_precision as check_target_precision
 
@@ -147,9 +155,11 @@ def _installed(package: str) -> bool:
     return True
 
 
-def prepare(module: Module, names: Sequence[str], inputs: Sequence[Array], folder: Path, precision: str) -> int:
-    """Writes the inputs and what each engine reads; returns the multiply-adds of a run of the peak, 0 for none: it is
-    that of float32."""
+def prepare(
+    module: Module, written: Module, names: Sequence[str], inputs: Sequence[Array], folder: Path, precision: str
+) -> int:
+    """Writes the inputs and what each engine reads, of a quantized network from `written`; returns the multiply-adds of
+    a run of the peak, 0 for none: it is that of float32."""
     from mnetdsl.backends.iree.compiler import compile_mlir
     from mnetdsl.backends.iree.emission import emit
     from mnetdsl.backends.iree.kernels.machine import bfloat_of, isa_of
@@ -158,22 +168,28 @@ def prepare(module: Module, names: Sequence[str], inputs: Sequence[Array], folde
 
     target = TARGETS["iree-cpu"]
     isa = isa_of(target)
-    for index, array in enumerate(inputs):
-        np.save(folder / f"input_{index}.npy", array)
     files = {ENGINES[name].file for name in names}
+    elsewhere = inputs
+    if precision == INT8 and files & set(WRITERS):
+        elsewhere = inputs_elsewhere(written, dict(zip((p.name for p in written.graph.inputs), inputs, strict=True)))
+    for prefix, arrays in ((OWN_INPUT, inputs), (OTHER_INPUT, elsewhere)):
+        for index, array in enumerate(arrays):
+            np.save(folder / f"{prefix}_{index}.npy", array)
     if "network.onnx" in files:
-        from mnetdsl.exporters.onnx import to_onnx
+        from mnetdsl.exporters.onnx import to_onnx, write_onnx
 
-        (folder / "network.onnx").write_bytes(to_onnx(module, channels_first=True))
+        onnx = write_onnx(written) if precision == INT8 else to_onnx(module, channels_first=True)
+        (folder / "network.onnx").write_bytes(onnx)
     if "network.tflite" in files:
-        from mnetdsl.exporters.tflite import to_tflite
+        from mnetdsl.exporters.tflite import to_tflite, write_tflite
 
-        (folder / "network.tflite").write_bytes(to_tflite(module))
+        tflite = write_tflite(written).data if precision == INT8 else to_tflite(module)
+        (folder / "network.tflite").write_bytes(tflite)
     bfloat = bfloat_of(target) if precision == "bf16" else None
     (folder / "own.vmfb").write_bytes(compile_mlir(emit(module, isa=isa, bfloat=bfloat).text, module.name, target))
     if "linalg.vmfb" in files:
         (folder / "linalg.vmfb").write_bytes(compile_mlir(emit(module).text, module.name, target))
-    if isa is None or bfloat is not None:
+    if isa is None or precision != "f32":
         return 0
     text, kernel = peak_module(isa, PEAK_ROUNDS)
     (folder / ENGINES[PEAK].file).write_bytes(compile_mlir(text, "peak", target))
@@ -190,9 +206,7 @@ class Turn:
     version: str
 
 
-def _take_turns(
-    request: Request, names: Sequence[str], inputs: Sequence[str], folder: Path
-) -> dict[tuple[str, int], list[Turn]]:
+def _take_turns(request: Request, names: Sequence[str], inputs: int, folder: Path) -> dict[tuple[str, int], list[Turn]]:
     contenders = [(name, threads) for threads in request.threads for name in names]
     if (folder / ENGINES[PEAK].file).exists():
         contenders += [(PEAK, threads) for threads in request.threads]
@@ -200,10 +214,11 @@ def _take_turns(
     for index in range(request.rounds):
         for name, threads in contenders if index % 2 == 0 else contenders[::-1]:
             request.progress(f"round {index + 1} of {request.rounds}, {name}, {threads} threads")
+            prefix = OTHER_INPUT if ENGINES[name].file in WRITERS else OWN_INPUT
             asked = {
                 "engine": name,
                 "file": ENGINES[name].file,
-                "inputs": ["peak.npy"] if name == PEAK else list(inputs),
+                "inputs": ["peak.npy"] if name == PEAK else [f"{prefix}_{place}.npy" for place in range(inputs)],
                 "threads": threads,
                 "precision": request.precision,
                 "seconds": SECONDS,
@@ -243,13 +258,17 @@ def _failure(asked: Mapping[str, object], what: str, said: str) -> MnetError:
 
 
 def _difference(folder: Path, engine: str, reference: Sequence[Array]) -> float:
-    """The largest difference of any output, as a fraction of that output's largest magnitude."""
+    """The largest difference of any output, as a fraction of its largest magnitude, or of its type's range."""
     differences = []
     for index, expected in enumerate(reference):
         got = np.load(folder / f"{engine}_{index}.npy")
-        scale = max(float(np.abs(expected).max()), 1e-30)
+        if {got.dtype, expected.dtype} == {np.dtype(np.int8), np.dtype(np.uint8)}:
+            got = got.view(expected.dtype)  # signed and unsigned bytes are one type to IREE
+        real = expected.dtype.kind == "f"
+        scale = max(float(np.abs(expected).max()), 1e-30) if real else float(2 ** (8 * expected.dtype.itemsize) - 1)
         same = got.shape == expected.shape
-        differences.append(float(np.abs(got - expected).max()) / scale if same else float("inf"))
+        difference = np.abs(got.astype(np.float64) - expected.astype(np.float64)).max() if same else np.inf
+        differences.append(float(difference) / scale)
     return max(differences)
 
 

@@ -93,6 +93,7 @@ def command(
     with working(f"measuring {network.name}") as progress:
         request = Request(
             network.optimized(),
+            written=network.module,
             threads=threads,
             against=against,
             rounds=rounds,
