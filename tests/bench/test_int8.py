@@ -15,13 +15,26 @@ from mnetdsl.quantize.apply import apply_quantization, quantizable, tensor_names
 from mnetdsl.sema.quantization import QuantizedTensor
 from mnetdsl.weights.random import random_weights
 
-PIXELS = Storage(ElementType.I8, Quantization.per_tensor(0.007843138, -1))
+PIXELS = Storage(ElementType.I8, Quantization.per_tensor(1 / 128, 0))
 LAYERS = Storage(ElementType.I8, Quantization.per_tensor(0.05, -128))
 
 
+NETWORK = """mnet 1
+
+model net() {
+  input image: u8[24, 24, 3] { mean = 128, std = 128 }
+  x = relu(conv2d(image, 16, kernel = 3, stride = 2)) as stem
+  x = relu(depthwise_conv2d(x, kernel = 3)) as depthwise
+  output logits = dense(global_avg_pool(x), 10) as classifier
+}
+"""
+
+
 @pytest.fixture(scope="module")
-def written() -> Module:
-    module = mnetdsl.load("mobilenet_v1", alpha=0.25, resolution=32, classes=10).module
+def written(tmp_path_factory: pytest.TempPathFactory) -> Module:
+    path = tmp_path_factory.mktemp("bench") / "net.mnet"
+    path.write_text(NETWORK)
+    module = mnetdsl.load(path).module
     rows = [
         QuantizedTensor(name, PIXELS if name == "image" else LAYERS, None, False, False)
         for name in tensor_names(quantizable(module))
