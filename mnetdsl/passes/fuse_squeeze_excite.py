@@ -44,10 +44,9 @@ class FuseSqueezeExcite(Pass):
     def _mean(self, rewriter: Rewriter, context: Context, op: Op) -> None:
         if not isinstance(op, AvgPool) or any(op.padding) or op.kernel != op.input.type.shape[1:3]:
             return
-        mean = rewriter.insert_before(
-            op, GlobalAvgPool, {"input": op.input}, location=op.location.named(f"{op.name}.mean")
-        )
-        view = rewriter.replace(op, Reshape, {"input": mean.result}, {"shape": op.type.shape[1:]})
+        mean = rewriter.insert_before(op, GlobalAvgPool, {"input": op.input}, location=op.location)
+        place = op.location.named(f"{op.name}.view")
+        view = rewriter.replace(op, Reshape, {"input": mean.result}, {"shape": op.type.shape[1:]}, place)
         context.applied(self.name, f"wrote {called(op)} as the mean of its map", view)
 
     def _function(self, rewriter: Rewriter, context: Context, op: Op) -> None:
@@ -63,6 +62,7 @@ class FuseSqueezeExcite(Pass):
             context.missed(self.name, f"{called(op)} stays behind {called(view)}: {readers}", op)
             return
         inner = rewriter.insert_before(view, OPERATIONS[op.opcode], {"input": view.input}, location=op.location)
-        moved = rewriter.replace(op, Reshape, {"input": inner.result}, {"shape": view.shape}, view.location)
+        place = op.location.named(f"{op.name}.view")
+        moved = rewriter.replace(op, Reshape, {"input": inner.result}, {"shape": view.shape}, place)
         rewriter.erase(view)
         context.applied(self.name, f"put {called(op)} in front of {called(view)}", moved)

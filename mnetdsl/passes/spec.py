@@ -6,7 +6,7 @@ import re
 from dataclasses import fields
 from typing import get_type_hints
 
-from mnetdsl.diagnostics import MnetError, error
+from mnetdsl.diagnostics import Diagnostic, ExitCode, MnetError, error
 from mnetdsl.diagnostics.suggest import did_you_mean
 from mnetdsl.passes.base import OptionValue, Pass
 from mnetdsl.passes.pipelines import PIPELINES
@@ -35,12 +35,12 @@ def parse_passes(text: str) -> tuple[Pass, ...]:
 def _named(name: str, options: str | None) -> tuple[Pass, ...]:
     if name in PIPELINES:
         if options is not None:
-            raise MnetError(error("MN1012", f"the pipeline `{name}` takes no options", location=name))
+            raise _refused(error("MN1012", f"the pipeline `{name}` takes no options", location=name))
         return PIPELINES[name]
     kind = PASSES.get(name)
     if kind is None:
         suggestion = did_you_mean(name, [*PASSES, *PIPELINES])
-        raise MnetError(
+        raise _refused(
             error(
                 "MN1011",
                 f"there is no pass `{name}`",
@@ -60,10 +60,10 @@ def _options(kind: type[Pass], text: str) -> dict[str, OptionValue]:
     for item in filter(None, (part.strip() for part in text.split(","))):
         key, equals, value = (part.strip() for part in item.partition("="))
         if not equals or not value:
-            raise MnetError(error("MN1012", f"`{item}` is no option: an option is `name=value`", location=kind.name))
+            raise _refused(error("MN1012", f"`{item}` is no option: an option is `name=value`", location=kind.name))
         if key not in known:
             suggestion = did_you_mean(key, known)
-            raise MnetError(
+            raise _refused(
                 error(
                     "MN1012",
                     f"the pass `{kind.name}` has no option `{key}`",
@@ -91,14 +91,14 @@ def _value(kind: type[Pass], key: str, type: type, text: str) -> OptionValue:
         except ValueError:
             pass
     names = {int: "an integer", float: "a number", bool: "true or false"}
-    raise MnetError(
+    raise _refused(
         error("MN1012", f"the option `{key}` of `{kind.name}` must be {names[type]}, got `{text}`", location=kind.name)
     )
 
 
 def _malformed(text: str, offset: int) -> MnetError:
     rest = text[offset:].strip()
-    return MnetError(
+    return _refused(
         error(
             "MN1012",
             f"cannot read the list of passes at `{rest[:40]}`"
@@ -107,3 +107,8 @@ def _malformed(text: str, offset: int) -> MnetError:
             help="passes stand between commas, options in braces: `canonicalize,fold-constants{max-elements=4096}`",
         )
     )
+
+
+def _refused(problem: Diagnostic) -> MnetError:
+    """The list of passes is written on the command line."""
+    return MnetError(problem, exit_code=ExitCode.USAGE)
