@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mnetdsl import resources, sema
-from mnetdsl.diagnostics import Diagnostic, ExitCode, MnetError, error
+from mnetdsl.diagnostics import Diagnostic, ExitCode, MnetError, Severity, error
 from mnetdsl.ir.core import Module
 from mnetdsl.sema import Instance, build
 from mnetdsl.sema.values import Value, literal
@@ -93,13 +93,13 @@ def check(name: str | Path, /, **parameters: Value) -> tuple[Diagnostic, ...]:
     """
     path, source = _read(name)
     problems = sema.check(source, parameters)
-    if problems:
+    if any(problem.severity is Severity.ERROR for problem in problems):
         return problems
     try:
         networks = [_network(path, build(source, name, parameters)) for name in sema.deployments(source)]
     except MnetError as problem:
         return tuple(problem.diagnostics)
-    return tuple(problem for network in networks for problem in network.over_budget())
+    return (*problems, *(problem for network in networks for problem in network.over_budget()))
 
 
 @dataclass(frozen=True)

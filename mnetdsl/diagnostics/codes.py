@@ -36,6 +36,7 @@ CODES: dict[str, str] = {
     "MN0207": "files use each other in a circle",
     "MN0208": "nothing to use at this path",
     "MN0209": "the name already has a meaning",
+    "MN0210": "a layer that nobody reads",
     # MN03xx: types, calls and parameters
     "MN0301": "wrong type",
     "MN0302": "missing argument",

@@ -22,6 +22,7 @@ from mnetdsl.sema.values import (
     ModelValue,
     TableRow,
     TableValue,
+    Tensor,
     Value,
     as_constant,
     describe,
@@ -254,6 +255,8 @@ class Expander:
                 error("MN0613", "`return` belongs in a block", at=statement.span, help="a model ends with `output`")
             )
         values = tuple(self.evaluator.evaluate(value, frame) for value in statement.values)
+        if len(values) > 1:
+            self.layers.offer(value.value for value in values if isinstance(value, Tensor))
         raise BlockReturn(values[0] if len(values) == 1 else values)
 
     def _only_in_model(self, what: str, span: Span, frame: Frame) -> None:

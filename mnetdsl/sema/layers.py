@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from mnetdsl.diagnostics import Diagnostic, Label, error
@@ -52,6 +52,10 @@ class Layers:
         self.report = report
         self.derived: dict[str, Derivation] = {} if derived is None else derived
         self.spans: dict[Op, Span] = {}
+        self.ports: dict[tuple[str, str], Span] = {}
+        """Where each input and output has its name, by kind and name."""
+        self.offered: set[Op] = set()
+        """Layers that a block gives back beside others: not every caller needs all of them."""
         self._path: list[str] = []
         self._taken: dict[str, Span] = {}
         self._numbered: set[str] = set()
@@ -77,6 +81,10 @@ class Layers:
             yield
         finally:
             self._calls.pop()
+
+    def offer(self, values: Iterable[IrValue]) -> None:
+        """Notes what a block gives back in one `return`."""
+        self.offered.update(value.producer for value in values if value.producer is not None)
 
     @property
     def depth(self) -> int:

@@ -38,7 +38,7 @@ def input(statement: ast.Input, frame: Frame, layers: Layers, evaluator: Evaluat
         )
     type = TensorType((1, *_sizes(statement, frame, evaluator)), element)
     layers.check_size(type.shape, statement.span)
-    _check_new(statement.name, [port.name for port in layers.builder.graph.inputs], "input", report)
+    _check_new(statement.name, "input", layers, report)
     settings = _settings(statement.settings, ("color", "mean", "std"), "input", frame, evaluator)
     span = layers.visible(statement.span, frame.in_library)
     port = layers.builder.input(statement.name.text, type, Location.of(span, statement.name.text))
@@ -78,7 +78,7 @@ def _sizes(statement: ast.Input, frame: Frame, evaluator: Evaluator) -> tuple[in
 
 def check_new_output(statement: ast.Output, layers: Layers, report: Report) -> None:
     """Reports a second output of the same name, before its layer would be blamed for having that name."""
-    _check_new(statement.name, [port.name for port in layers.builder.graph.outputs], "output", report)
+    _check_new(statement.name, "output", layers, report)
 
 
 def output(statement: ast.Output, value: Value, frame: Frame, layers: Layers, evaluator: Evaluator) -> None:
@@ -132,9 +132,19 @@ def check_present(model: ast.Model, layers: Layers, report: Report) -> None:
         )
 
 
-def _check_new(name: ast.Identifier, existing: list[str], kind: str, report: Report) -> None:
-    if name.text in existing:
-        raise report.stop(error("MN0606", f"there are two {kind}s `{name.text}`", at=name.span, label="the second one"))
+def _check_new(name: ast.Identifier, kind: str, layers: Layers, report: Report) -> None:
+    first = layers.ports.get((kind, name.text))
+    if first is not None:
+        raise report.stop(
+            error(
+                "MN0606",
+                f"there are two {kind}s `{name.text}`",
+                at=name.span,
+                label="the second one",
+                also=(Label(first, "the first one"),) if first != name.span else (),
+            )
+        )
+    layers.ports[kind, name.text] = name.span
 
 
 def _suggest(text: str, candidates: list[str]) -> str:

@@ -16,6 +16,7 @@ from mnetdsl.sema.modules import Modules
 from mnetdsl.sema.names import check_names
 from mnetdsl.sema.report import Report, Reported
 from mnetdsl.sema.signatures import accepts, coerce
+from mnetdsl.sema.unread import unread_layers
 from mnetdsl.sema.values import FileScope, ModelValue, Value, describe
 from mnetdsl.source import SourceFile
 from mnetdsl.syntax import ast
@@ -60,7 +61,10 @@ def build(source: SourceFile, name: str | None = None, overrides: Mapping[str, V
 
 
 def check(source: SourceFile, overrides: Mapping[str, Value] | None = None) -> tuple[Diagnostic, ...]:
-    """All that is wrong in a file. Every model whose parameters have values is expanded; a file of blocks is fine."""
+    """All that is wrong in a file. Every model whose parameters have values is expanded; a file of blocks is fine.
+
+    Warnings are given where there are no errors.
+    """
     report = Report()
     file, problems = parse_with_errors(source)
     report.extend(problems)
@@ -70,6 +74,7 @@ def check(source: SourceFile, overrides: Mapping[str, Value] | None = None) -> t
         return report.sorted()
     deployments = _deployments(file, scope, report)
     targets: list[tuple[ModelValue, dict[str, Value]]] = [(d.model, d.arguments) for d in deployments.values()]
+    warnings: list[Diagnostic] = []
     deployed = {id(model.model) for model, _ in targets}
     for item in file.items:
         value = scope.names.get(item.name.text) if isinstance(item, ast.Model) else None
@@ -81,6 +86,9 @@ def check(source: SourceFile, overrides: Mapping[str, Value] | None = None) -> t
             expander.model(model, _parameters(model, {**arguments, **(overrides or {})}, expander, report))
         except Reported:
             continue
+        warnings.extend(unread_layers(expander.layers))
+    if not report.diagnostics:
+        report.extend(warnings)
     return report.sorted()
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from lark import Token
+
 from mnetdsl.diagnostics import Diagnostic, error
 from mnetdsl.source import Span
 from mnetdsl.syntax.build import ESCAPES
@@ -27,6 +29,8 @@ WORDS = {
     "network": "a network is a `model`",
 }
 """First words of a line in other languages -> what this one has instead."""
+CONDITIONS = ("elif", "while")
+"""Those of them behind which a parenthesis begins no call."""
 CHARACTERS = {
     ";": "a statement ends at the end of its line",
     "'": 'text stands in double quotes: "text"',
@@ -186,7 +190,10 @@ def _mark(found: Unexpected) -> Diagnostic | None:
 
 def _word(found: Unexpected) -> Diagnostic | None:
     token, previous = found.token, found.previous
-    word = previous if token.type == "NAME" and previous is not None and previous.type == "NAME" else token
+    word: Token = token
+    if previous is not None and previous.type == "NAME":
+        condition = token.type == "LPAR" and str(previous) in CONDITIONS
+        word = previous if token.type == "NAME" or condition else token
     if str(word) not in WORDS or not (word is token or found.starts_line(word)):
         return None
     return error(

@@ -227,6 +227,16 @@ def _statement(found: Unexpected) -> Diagnostic | None:
         found.open,
     )
     word = str(token)
+    if token.type == "AS" and "AS" not in expected and previous is not None and not found.starts_line(token):
+        named = re.match(r"as\s+([A-Za-z_][A-Za-z_0-9]*)", found.source.text[token.start_pos or 0 :])
+        name = named[1] if named else "name"
+        return error(
+            "MN0102",
+            "`as` names the layer of a statement, not a part of an expression",
+            at=span,
+            label="not expected here",
+            help=f"give the layer a statement of its own, `y = conv2d(x, 16) as {name}`, and go on with `y`",
+        )
     if (
         token.type.lower() == word
         and word in (*KEYWORDS, "as", "in", "of", "mnet", "and", "or", "not")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mnetdsl.diagnostics import Diagnostic, MnetError, error
+from mnetdsl.diagnostics import Diagnostic, ExitCode, MnetError, error
 from mnetdsl.diagnostics.suggest import did_you_mean
 from mnetdsl.files import MAX_WEIGHTS, read_bytes
 from mnetdsl.ir.core import Module
@@ -54,7 +54,8 @@ def load_weights(module: Module, spec: str | Path) -> dict[str, NDArray[np.gener
                     f"`{text}` is no seed for random weights",
                     location=f"--weights {text}",
                     help="write it with a whole number, for instance `random:1`",
-                )
+                ),
+                exit_code=ExitCode.USAGE,
             )
         return random_weights(module, int(seed[1]))
     return match_weights(expected, read_entries(text), text)

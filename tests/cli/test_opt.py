@@ -96,8 +96,8 @@ def test_the_list_names_passes_options_and_pipelines(mnet: Mnet) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "exit_code"),
     [
-        (["tiny.mnet", "-p", "fold-everything"], "MN1011", 1),
-        (["tiny.mnet", "-p", "fold-pad{x=1}"], "MN1012", 1),
+        (["tiny.mnet", "-p", "fold-everything"], "MN1011", 2),
+        (["tiny.mnet", "-p", "fold-pad{x=1}"], "MN1012", 2),
         (["missing.mlir"], "MN0901", 1),
         (["out.mlir", "--set", "alpha=1"], "MN1401", 2),
         (["tiny.mnet", "-o", "no/folder/out.mlir"], "MN0909", 1),

@@ -178,13 +178,17 @@ def test_rounded_weights_are_a_warning(folder: Path) -> None:
     assert result.stderr.startswith("warning[MN0712]")
 
 
-@pytest.mark.parametrize(
-    ("weights", "code"), [("missing.npz", "MN0901"), ("a.png", "MN0709"), (".", "MN0904"), ("random:x", "MN0711")]
-)
+@pytest.mark.parametrize(("weights", "code"), [("missing.npz", "MN0901"), ("a.png", "MN0709"), (".", "MN0904")])
 def test_weights_that_are_none(
     compile_with: Callable[..., subprocess.CompletedProcess[str]], weights: str, code: str
 ) -> None:
     refused(compile_with(weights), code)
+
+
+def test_a_seed_that_is_none_is_a_mistake_of_the_command_line(
+    compile_with: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    refused(compile_with("random:x"), "MN0711", exit_code=2)
 
 
 # Images ----------------------------------------------------------------------------------------------------------
