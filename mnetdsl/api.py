@@ -173,15 +173,16 @@ class Network:
 
         return summarize(self.module)
 
-    def plan(self, target: str | None = None) -> Plan:
+    def plan(self, target: str | None = None, *, rows: bool = False) -> Plan:
         """Memory as generated C uses it: exact arena, lower bound, what meets at the peak; needs no weights.
 
         `target` is what the C is for, whose kernels may need memory of their own; None: any machine.
-        Raises `MnetError` where an operation has no C kernel.
+        `rows`: of C that takes its image row by row. Raises `MnetError` where an operation has no C kernel, and MN1115
+        where the network takes no rows.
         """
-        from mnetdsl.backends.c import plan_memory
+        from mnetdsl.backends.c import plan_memory, plan_rows
 
-        return plan_memory(self.optimized(), core=_core(target))
+        return (plan_rows if rows else plan_memory)(self.optimized(), core=_core(target))
 
     @property
     def target(self) -> str | None:
@@ -213,14 +214,19 @@ class Network:
         part = device.name if ram is None and device.ram is not None else ""
         return Budget(device.flash if flash is None else flash, device.ram if ram is None else ram, part)
 
-    def over_budget(self, budget: Budget | None = None, target: str | None = None) -> tuple[Diagnostic, ...]:
-        """What of generated C for `target` exceeds `budget` (default: the deployment's), with the layer to blame."""
+    def over_budget(
+        self, budget: Budget | None = None, target: str | None = None, *, rows: bool = False
+    ) -> tuple[Diagnostic, ...]:
+        """What of generated C for `target` exceeds `budget` (default: the deployment's), with the layer to blame.
+
+        `rows`: of C that takes its image row by row.
+        """
         from mnetdsl.backends.c.budget import Budget, over_budget
 
         chosen = budget or self.budget
         if chosen == Budget():
             return ()
-        return tuple(over_budget(self.optimized(), self.plan(target or self.target), chosen))
+        return tuple(over_budget(self.optimized(), self.plan(target or self.target, rows=rows), chosen))
 
     def run(self, inputs: Mapping[str, NDArray[np.generic]], on: str = "numpy") -> dict[str, NDArray[np.generic]]:
         """Outputs by name for inputs `[N, …]` by name, on `numpy`, `c`, `iree-cpu`, `iree-vulkan` or `qemu:CORE`.
@@ -252,12 +258,14 @@ class Network:
         package: str | None = None,
         remark: Callable[[Remark], None] = lambda remark: None,
         precision: str = "f32",
+        rows: bool = False,
     ) -> dict[str, bytes]:
         """Files for `target` by name; written to `folder` (whole or not at all) where one is given.
 
         C is held to `budget` (default: the deployment's, else the target's). `selftest` embeds that many images and
         the interpreter's answers in a file of their own, which a device can check itself with. `remark` is told how
         each layer of an IREE module runs. `package`, such as `cmake`, adds what a build system wants around C.
+        `rows` makes C that takes the image row by row, in less memory (docs/decisions/0008-rows.md).
         `precision` "bf16" stores maps and weights of an IREE module in bfloat16, and tells `remark` what that costs.
         Raises `MnetError`, with exit code 3 where the budget is exceeded.
         """
@@ -268,19 +276,21 @@ class Network:
         target = check_target(target)
         if package is not None:
             check_package(package)
-        if makes_c(target) and (problems := self.over_budget(budget or self.budget_on(target), target)):
-            raise MnetError(*problems, exit_code=ExitCode.OVER_BUDGET)
-        files = generate(
-            self.optimized(), target, None if selftest is None else self._selftest(selftest), remark, package, precision
-        )
+        if makes_c(target):
+            problems = self.over_budget(budget or self.budget_on(target), target, rows=rows)
+            if problems:
+                raise MnetError(*problems, exit_code=ExitCode.OVER_BUDGET)
+        vectors = None if selftest is None else self._selftest(selftest)
+        files = generate(self.optimized(), target, vectors, remark, package, precision, rows)
         if folder is not None:
             write_folder(Path(folder), files)
         return files
 
-    def export(self, to: str, file: str | Path) -> dict[str, bytes]:
+    def export(self, to: str, file: str | Path, *, stored_inputs: bool = False) -> dict[str, bytes]:
         """`file` in the format `to`, `tflite` or `onnx`, for other tools: float or, with a table of quantization, int8.
 
         A `.tflite` has beside it the map of its tensors, by which `mnet validate --against` compares every layer.
+        `stored_inputs`: images of a quantized network are given as it stores them, also where that is not the pixel.
         Written whole or not at all; returns what was written, by name. Raises `MnetError`: MN2101 for a layer that
         the format has not, MN2102, MN0720 without weights, MN1701 and MN1706 without the packages.
         """
@@ -288,7 +298,7 @@ class Network:
         from mnetdsl.files import write_folder
 
         path = Path(file)
-        files = export_files(self.module, to, path.name)
+        files = export_files(self.module, to, path.name, stored_inputs=stored_inputs)
         write_folder(path.parent, files)
         return files
 

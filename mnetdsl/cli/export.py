@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from mnetdsl.cli.options import json_option, load_with_weights, network_options,
 
 if TYPE_CHECKING:
     from mnetdsl.api import Network
+    from mnetdsl.exporters.inputs import ExportedInput
     from mnetdsl.sema.values import Constant
 
 FORMATS = ("tflite", "onnx")
@@ -30,6 +32,7 @@ Examples:
 @weights_option
 @click.option("--to", type=click.Choice(FORMATS), help="The format. Default: the ending of the file.")
 @click.option("-o", "--output", metavar="FILE", required=True, help="The file to write.")
+@click.option("--stored-inputs", is_flag=True, help="Give images as an int8 network stores them, not normalized.")
 @click.option("--force", is_flag=True, help="Overwrite the file where it exists.")
 @json_option
 def command(
@@ -39,6 +42,7 @@ def command(
     weights: str | None,
     to: str | None,
     output: str,
+    stored_inputs: bool,
     force: bool,
     layout: str,
 ) -> None:
@@ -71,46 +75,58 @@ def command(
             )
         )
     with working(f"exporting {network.name}"):
-        files = network.export(chosen, path)
-    rows = _inputs(network, chosen)
+        files = network.export(chosen, path, stored_inputs=stored_inputs)
+    inputs = _inputs(network, chosen, stored_inputs)
     if layout == "json":
-        inputs = [
-            {"name": name, "shape": list(shape), "element": element, "mean": list(mean), "std": list(std)}
-            for name, shape, element, mean, std in rows
-        ]
         sizes = [{"name": name, "bytes": len(data)} for name, data in files.items()]
-        print_json({"name": network.name, "format": chosen, "inputs": inputs, "files": sizes})
+        described = [{key: value for key, value in vars(found).items() if key != "holds"} for found in inputs]
+        print_json({"name": network.name, "format": chosen, "inputs": described, "files": sizes})
         return
     print_table(
         ("INPUT", "SHAPE", "TYPE", "HOLDS"),
-        [(row[0], "x".join(map(str, row[1])), row[2], _holds(*row[2:])) for row in rows],
+        [(found.name, "x".join(map(str, found.shape)), found.element, found.holds) for found in inputs],
         (False, False, False, False),
     )
     talk(f"wrote {' and '.join(str(path.parent / name) for name in files)}")
 
 
-Row = tuple[str, tuple[int, ...], str, tuple[float, ...], tuple[float, ...]]
-"""Name, shape, element type, mean and std of an input of the file."""
+@dataclass(frozen=True)
+class Given:
+    """An input of the written file; `holds` says in words what the caller puts there."""
+
+    name: str
+    shape: tuple[int, ...]
+    element: str
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    scale: float | None
+    zero_point: int | None
+    holds: str
 
 
-def _inputs(network: Network, to: str) -> list[Row]:
+def _inputs(network: Network, to: str, stored: bool) -> list[Given]:
     from mnetdsl.exporters.inputs import exported_inputs
 
-    rows: list[Row] = []
-    for found in exported_inputs(network.module):
-        shape = found.type.shape
+    inputs = []
+    for found in exported_inputs(network.module, stored=stored):
+        shape, numbers = found.type.shape, found.type.quantization
         if to == "onnx" and len(shape) == 4:
             shape = (shape[0], shape[3], shape[1], shape[2])
-        rows.append((found.port.name, shape, found.type.element.dtype, found.mean, found.std))
-    return rows
+        scale, point = (None, None) if numbers is None else (numbers.scale[0], numbers.zero_point[0])
+        element = found.type.element.dtype
+        inputs.append(
+            Given(found.port.name, shape, element, found.mean, found.std, scale, point, _holds(found, scale, point))
+        )
+    return inputs
 
 
-def _holds(element: str, mean: tuple[float, ...], std: tuple[float, ...]) -> str:
-    if not std:
+def _holds(found: ExportedInput, scale: float | None, point: int | None) -> str:
+    if not found.std:
         return "what the network is given"
-    if element == "float32":
-        return f"(pixel - {_plain(mean)}) / {_plain(std)}"
-    return "pixel - 128" if element == "int8" else "pixel"
+    if found.pixels:
+        return "pixel - 128" if found.type.element.dtype == "int8" else "pixel"
+    normalized = f"(pixel - {_plain(found.mean)}) / {_plain(found.std)}"
+    return normalized if scale is None else f"round({normalized} / {scale:.9g}) + {point}"
 
 
 def _plain(values: tuple[float, ...]) -> str:

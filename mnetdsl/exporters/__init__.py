@@ -22,13 +22,14 @@ class Format:
     packages: tuple[str, ...]
     extra: str
     code: str
-    files: Callable[[Module, str], dict[str, bytes]]
+    files: Callable[[Module, str, bool], dict[str, bytes]]
 
 
-def export_files(module: Module, to: str, file: str) -> dict[str, bytes]:
+def export_files(module: Module, to: str, file: str, *, stored_inputs: bool = False) -> dict[str, bytes]:
     """What `mnet export` writes, by name: `file` in the format `to`, and what belongs beside it.
 
-    module: with its weights, as `api.Network` has it, float or quantized. Raises `MnetError` as
+    module: with its weights, as `api.Network` has it, float or quantized. `stored_inputs`: as in
+    `exporters.inputs.exported_inputs`. Raises `MnetError` as
     `exporters.tflite.write_tflite` and `exporters.onnx.write_onnx` do; MN1701 and MN1706 without their packages;
     `ValueError` for a format that is none of `FORMATS`.
     """
@@ -49,20 +50,20 @@ def export_files(module: Module, to: str, file: str) -> dict[str, bytes]:
             )
         )
     quantized = any(op.type.quantization is not None for op in module.graph.operations)
-    return format.files(module if quantized else quantizable(module), file)
+    return format.files(module if quantized else quantizable(module), file, stored_inputs)
 
 
-def _tflite(module: Module, file: str) -> dict[str, bytes]:
+def _tflite(module: Module, file: str, stored_inputs: bool) -> dict[str, bytes]:
     from mnetdsl.exporters.tflite import write_tflite
 
-    written = write_tflite(module)
+    written = write_tflite(module, stored_inputs=stored_inputs)
     return {file: written.data, f"{PurePath(file).stem}.tensors.json": written.tensor_map(file)}
 
 
-def _onnx(module: Module, file: str) -> dict[str, bytes]:
+def _onnx(module: Module, file: str, stored_inputs: bool) -> dict[str, bytes]:
     from mnetdsl.exporters.onnx import write_onnx
 
-    return {file: write_onnx(module)}
+    return {file: write_onnx(module, stored_inputs=stored_inputs)}
 
 
 FORMATS: dict[str, Format] = {

@@ -22,7 +22,8 @@ from mnetdsl.numerics.grid import Grid
 @dataclass(frozen=True, eq=False)
 class ExportedInput:
     """`type` is that of the other format's input, which stands for all of `values`. `mean` and `std` are those of the
-    pixels, empty where the caller's numbers are the network's own. `skipped` operations are the caller's."""
+    pixels, empty where the caller's numbers are the network's own; `pixels` says that they are stored as they are, or
+    less 128. `skipped` operations are the caller's."""
 
     port: Port
     type: TensorType
@@ -30,14 +31,19 @@ class ExportedInput:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     skipped: tuple[Op, ...] = ()
+    pixels: bool = False
 
 
-def exported_inputs(module: Module) -> list[ExportedInput]:
-    """One for each input of `module`. Raises `MnetError` MN2102 where an image is read in several ways."""
-    return [_exported(port) for port in module.graph.inputs]
+def exported_inputs(module: Module, *, stored: bool = False) -> list[ExportedInput]:
+    """One for each input of `module`.
+
+    `stored`: an image is given as the network stores it, round((pixel - mean) / std / scale) + zero_point, also where
+    that is not the pixel. Raises `MnetError` MN2102 where an image is read in several ways.
+    """
+    return [_exported(port, stored) for port in module.graph.inputs]
 
 
-def _exported(port: Port) -> ExportedInput:
+def _exported(port: Port, stored: bool) -> ExportedInput:
     readers = list(dict.fromkeys(port.value.users))
     normalized = [op for op in readers if isinstance(op, Normalize)]
     if not normalized:
@@ -49,12 +55,13 @@ def _exported(port: Port) -> ExportedInput:
     if len(normalized) < len(readers) or any((op.mean, op.std) != (first.mean, first.std) for op in normalized):
         raise unclear_input(port)
     behind = [user for op in normalized for user in op.result.users]
-    stored = {op.type for op in behind if isinstance(op, Quantize)}
-    if behind and len(stored) == 1 and all(isinstance(op, Quantize) for op in behind):
-        (type,) = stored
-        if _stores_pixels(first, type):
+    types = {op.type for op in behind if isinstance(op, Quantize)}
+    if behind and len(types) == 1 and all(isinstance(op, Quantize) for op in behind):
+        (type,) = types
+        pixels = _stores_pixels(first, type)
+        if pixels or stored:
             values = tuple(op.result for op in behind)
-            return ExportedInput(port, type, values, first.mean, first.std, (*normalized, *behind))
+            return ExportedInput(port, type, values, first.mean, first.std, (*normalized, *behind), pixels)
     values = tuple(op.result for op in normalized)
     return ExportedInput(port, first.type, values, first.mean, first.std, tuple(normalized))
 

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from mnetdsl.diagnostics import MnetError, error
 from mnetdsl.files import MIB, read_bytes
+from mnetdsl.numerics.conversions import quantize
+from mnetdsl.numerics.grid import Grid
 
 Array = NDArray[Any]
 FORMAT = "mnetdsl tensors 1"
@@ -25,13 +27,15 @@ _REFUSALS = (ValueError, RuntimeError, TypeError)
 
 @dataclass(frozen=True)
 class MappedInput:
-    """How pixels become the file's input: as they are, less 128, or normalized."""
+    """How pixels become the file's input: as they are, less 128, or normalized; with a `scale` stored by it."""
 
     tensor: int
     element: str
     mean: tuple[float, ...]
     std: tuple[float, ...]
     channels_first: bool
+    scale: float = 0.0
+    zero_point: int = 0
 
     def given(self, pixels: Array) -> Array:
         """The file's input for pixels [N, H, W, C]."""
@@ -41,10 +45,15 @@ class MappedInput:
     def _converted(self, pixels: Array) -> Array:
         if pixels.dtype == np.float32:
             return pixels
+        if self.scale:
+            return quantize(self._normalized(pixels), Grid(self.element, self.scale, self.zero_point))
         if self.element == "int8":
             return (pixels.astype(np.int16) - 128).astype(np.int8)
         if self.element == "uint8":
             return pixels
+        return self._normalized(pixels)
+
+    def _normalized(self, pixels: Array) -> NDArray[np.float32]:
         mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
         return ((pixels.astype(np.float32) - mean) / std).astype(np.float32)
 
@@ -82,6 +91,8 @@ def read_map(network: Path, against: Path | None = None) -> TensorMap:
                 _floats(entry["mean"]),
                 _floats(entry["std"]),
                 bool(entry["channels_first"]),
+                _floats([entry.get("scale", 0.0)])[0],
+                int(entry.get("zero_point", 0)),
             )
             for name, entry in found["inputs"].items()
         }

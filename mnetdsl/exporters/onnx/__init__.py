@@ -42,16 +42,17 @@ def to_onnx(module: Module, *, channels_first: bool = False) -> bytes:
     return _model(module, inputs, channels_first)
 
 
-def write_onnx(module: Module) -> bytes:
+def write_onnx(module: Module, *, stored_inputs: bool = False) -> bytes:
     """`module` with its weights, for one image, channels first outside as inside.
 
     module: float (stage `folded`, or as `quantize.apply.quantizable` gives it) or quantized (`api.Network.module` of a
     deployment with a table). Images are given normalized, float32 [1, C, H, W], with mean and std in the metadata, or
-    as the network stores their pixels; `exporters.inputs` says which. Quantized layers stand between DequantizeLinear
+    as the network stores their pixels; `exporters.inputs` says which, and what `stored_inputs` changes.
+    Quantized layers stand between DequantizeLinear
     and QuantizeLinear, outputs are stored numbers where the network's are.
     Raises `MnetError`: MN2101 for a layer that the format has not, MN2102, MN0720 without weights.
     """
-    return _model(module, exported_inputs(module), True)
+    return _model(module, exported_inputs(module, stored=stored_inputs), True)
 
 
 def _model(module: Module, inputs: Sequence[ExportedInput], first: bool) -> bytes:

@@ -48,6 +48,7 @@ class Written:
                     "mean": list(found.mean),
                     "std": list(found.std),
                     "channels_first": False,
+                    **_storage(found),
                 }
                 for found in self.inputs
             },
@@ -57,22 +58,31 @@ class Written:
         return (json.dumps(described, indent=1) + "\n").encode()
 
 
+def _storage(found: ExportedInput) -> dict[str, object]:
+    """How the caller stores pixels, where it is neither the pixel nor the pixel less 128."""
+    numbers = found.type.quantization
+    if found.pixels or not found.std or numbers is None:
+        return {}
+    return {"scale": numbers.scale[0], "zero_point": numbers.zero_point[0]}
+
+
 def to_tflite(module: Module) -> bytes:
     """The bytes that `write_tflite` gives."""
     return write_tflite(module).data
 
 
-def write_tflite(module: Module) -> Written:
+def write_tflite(module: Module, *, stored_inputs: bool = False) -> Written:
     """`module` with its weights, for one image.
 
     module: float (stage `folded`, or as `quantize.apply.quantizable` gives it) or quantized (`api.Network.module` of a
     deployment with a table). Images are given normalized, float32 [1, H, W, C], with mean and std in the metadata, or
-    as the network stores their pixels; `exporters.inputs` says which. Quantized layers have the operators whose
+    as the network stores their pixels; `exporters.inputs` says which, and what `stored_inputs` changes.
+    Quantized layers have the operators whose
     reference kernels compute the interpreter's bits.
     Raises `MnetError`: MN2101 for a layer that the format has not, MN2102, MN0720 without weights.
     """
     writer = Writer(module)
-    inputs = exported_inputs(module)
+    inputs = exported_inputs(module, stored=stored_inputs)
     skipped = {op for found in inputs for op in found.skipped}
     numbers: dict[str, int] = {}
     layers: dict[str, int] = {}
