@@ -32,9 +32,9 @@ CHANNELS = 4
 """Worked on at a time: the bytes of a register."""
 PREFERRED_SHIFT = 10
 _SOURCES = ("window", "dsp/job", "dsp/depthwise")
-_UNROLLED = 12
+_UNROLLED = 6
 """Columns at most in a turn of the kernel's loop, a multiple of the three sums in flight."""
-_STRAIGHT = 16
+_STRAIGHT = 8
 """Rows up to this width have no loop."""
 _IN_FLIGHT = (8, 7, 6, 5)
 """Outputs of 5x5 that are summed at once, where they do not fill a row."""
@@ -69,7 +69,13 @@ class Shape:
 
     @property
     def weight_words(self) -> int:
-        return 3 if self.size == 3 else 13
+        """Of a channel."""
+        return 2 if self.size == 3 else 13
+
+    @property
+    def shared_words(self) -> int:
+        """Of four channels: the ninth weight of each."""
+        return 1 if self.size == 3 else 0
 
     @property
     def batch(self) -> int:
@@ -126,7 +132,7 @@ def emit(op: DepthwiseConv2d, emitter: Emitter) -> Sequence[Call]:
             prepare,
             _kernel(op, shape, group, emitter),
             stream,
-            str(CHANNELS * _words(shape, group)),
+            str(shape.shared_words + CHANNELS * _words(shape, group)),
             emitter.address(op.input),
             emitter.address(op.result),
             emitter.scratch(ElementType.I32),
@@ -175,7 +181,7 @@ def _words(shape: Shape, group: Group) -> int:
 
 
 def pack(layer: Layer, group: Group) -> NDArray[np.int32]:
-    """Of each channel nine weights in three words, offset, finish.
+    """Of four channels the ninth weights; of each then eight weights in two words, offset, finish.
 
     A word of weights is taken apart by masking its odd bytes, and its even ones shifted up: pairs times 256.
     """
@@ -183,11 +189,12 @@ def pack(layer: Layer, group: Group) -> NDArray[np.int32]:
     rows = [
         _bytes(k[0, 1], k[0, 0], k[1, 1], k[1, 0]),
         _bytes(k[2, 0], k[0, 2], k[2, 1], k[1, 2]),
-        _bytes(0 * k[2, 2], k[2, 2]),
         offsets,
         *group.words.T,
     ]
-    return as_words(np.stack(rows, axis=1).reshape(-1))
+    ninth = _bytes(*k[2, 2].reshape(-1, CHANNELS).T)
+    own = np.stack(rows, axis=1).reshape(len(ninth), -1)
+    return as_words(np.concatenate([ninth[:, None], own], axis=1).reshape(-1))
 
 
 def pack_large(layer: Layer, group: Group) -> NDArray[np.int32]:

@@ -22,15 +22,12 @@ from mnetdsl.backends.c.quantized.dsp.steps import (
     common_shift,
     find_slope,
 )
-from mnetdsl.backends.c.quantized.levels import check_layer_sums
+from mnetdsl.backends.c.quantized.levels import biases_of, check_layer_sums, factors_of
 from mnetdsl.interpreter.quantized.grids import grid
 from mnetdsl.interpreter.quantized.layer import Weighted
-from mnetdsl.ir.ops.dense import Dense
 from mnetdsl.ir.types import ElementType
 from mnetdsl.numerics.bounds import layer_bounds
 from mnetdsl.numerics.clamps import activation_range
-from mnetdsl.numerics.requantization import quantize_multipliers
-from mnetdsl.numerics.scales import layer_factors
 
 WORD = 1 << 31
 _CONSTANT_SLOPE = 1 << 30
@@ -85,11 +82,7 @@ def layer_numbers(op: Weighted, emitter: Emitter) -> Layer:
     outputs = op.type.shape[-1]
     source, result = grid(op.input.type), grid(op.type)
     taps = emitter.constant(op.filter)[1].reshape(-1, outputs).astype(np.int64)
-    bias = np.zeros(outputs, np.int64) if op.bias is None else emitter.constant(op.bias)[1].astype(np.int64)
-    assert op.filter_scale is not None, "a quantized layer has filter scales"
-    scales = emitter.constant(op.filter_scale)[1].reshape(-1).astype(np.float32)
-    factors = layer_factors(source, scales, result, dense=isinstance(op, Dense))
-    multipliers, shifts = quantize_multipliers(np.broadcast_to(factors, (outputs,)))
+    bias, (multipliers, shifts) = biases_of(op, emitter), factors_of(op, emitter)
     bounds = layer_bounds(taps, 0, source)
     channels = tuple(
         Channel(int(multiplier), int(shift), result.zero_point, int(low), int(high))

@@ -17,6 +17,8 @@ from mnetdsl.backends.c.quantized.dsp.steps import Channel, common_shift
 
 STEPS, EXACT, PLAIN = "steps", "exact", "plain"
 """By slopes with one shift, by the exact form, by the reference's arithmetic on sums that are not scaled."""
+_FEW = 8
+"""Less than one in so many is not worth a kernel of its own."""
 _HOPELESS = 8
 """Channels without a slope after which no other is looked for, if they are more than half."""
 
@@ -45,6 +47,8 @@ def groups(layer: Layer, size: int, preferred: int) -> list[Group]:
     shift, slopes = _slopes(channels, preferred)
     starts = range(0, len(channels), size)
     kinds = [_kind(channels[start : start + size], slopes[start : start + size]) for start in starts]
+    if _FEW * kinds.count(EXACT) < len(kinds):
+        kinds = [PLAIN if kind == EXACT else kind for kind in kinds]
     found = []
     for kind, run in groupby(zip(starts, kinds, strict=True), key=lambda pair: pair[1]):
         members = [start for start, _ in run]

@@ -79,7 +79,7 @@ def emit(op: Conv2d, emitter: Emitter) -> Sequence[Call]:
         emitter.address(op.input),
         emitter.address(op.result),
         emitter.scratch(ElementType.I32),
-        *map(str, (pixels, inputs, outputs)),
+        *map(str, (pixels, inputs, outputs, unrolled_blocks(inputs)[1])),
         emitter.direction,
     )
     return (Call("dsp_pointwise", arguments),)
@@ -95,14 +95,16 @@ def kernel(inputs: int, finish: Finish, emitter: Emitter) -> str:
     """C name of the kernel for so many input channels."""
     unrolled, turns = unrolled_blocks(inputs)
     shift = -1 if finish.shift is None else finish.shift
-    name = f"dsp_pointwise_{inputs}_{finish.name}"
-    return emitter.kernel("dsp/pointwise_kernel", name, inputs=inputs, unrolled=unrolled, turns=turns, shift=shift)
+    # A kernel with a loop is told how often to turn; one without is made for its number of inputs.
+    name = f"dsp_pointwise_{'x' if turns > 1 else ''}{BLOCK * unrolled}_{finish.name}"
+    looped = int(turns > 1)
+    return emitter.kernel("dsp/pointwise_kernel", name, unrolled=unrolled, looped=looped, shift=shift)
 
 
-def unrolled_blocks(inputs: int) -> tuple[int, int]:
+def unrolled_blocks(inputs: int, most: int = _UNROLLED) -> tuple[int, int]:
     """Blocks in a turn of a kernel's loop, and turns."""
     blocks = inputs // BLOCK
-    unrolled = max(count for count in range(1, _UNROLLED + 1) if blocks % count == 0)
+    unrolled = max(count for count in range(1, most + 1) if blocks % count == 0)
     return unrolled, blocks // unrolled
 
 

@@ -71,6 +71,7 @@ def emit(op: Conv2d, emitter: Emitter) -> Sequence[Call]:
         emitter.address(op.result),
         emitter.scratch(ElementType.I32),
         *map(str, (grid(op.input.type).zero_point, op.type.shape[1], patch_bytes(op), batch(op))),
+        str(pointwise.unrolled_blocks(patch_bytes(op))[1]),
         emitter.direction,
     )
     return (Call("dsp_window", arguments),)
