@@ -16,7 +16,7 @@ from mnetdsl.numerics import clamps
 from mnetdsl.numerics.bounds import ACCUMULATOR, WIDE_ACCUMULATOR, layer_bounds
 from mnetdsl.numerics.grid import LIMITS
 from mnetdsl.numerics.mean import mean_factor
-from mnetdsl.numerics.requantization import quantize_multiplier, quantize_multipliers
+from mnetdsl.numerics.requantization import Integers, quantize_multiplier, quantize_multipliers
 from mnetdsl.numerics.scales import layer_factors, product_factor, sum_factors
 
 _SUFFIXES = {
@@ -69,11 +69,9 @@ def requantization(op: Weighted, emitter: Emitter) -> tuple[str, str, str]:
     """
     channels = op.type.shape[-1]
     check_layer_sums(op, emitter)
+    multipliers, shifts = factors_of(op, emitter)
     assert op.filter_scale is not None, "a quantized layer has filter scales"
-    name, scales = emitter.constant(op.filter_scale)
-    dense = isinstance(op, Dense)
-    factors = layer_factors(grid(op.input.type), scales.reshape(-1).astype(np.float32), grid(op.type), dense=dense)
-    multipliers, shifts = quantize_multipliers(np.broadcast_to(factors, (channels,)))
+    name, _ = emitter.constant(op.filter_scale)
     stem = name.removesuffix(".weight_scale")
     return (
         _bias(op, stem, channels, emitter),
@@ -87,6 +85,21 @@ def _bias(op: Weighted, stem: str, channels: int, emitter: Emitter) -> str:
         return emitter.table(op.bias)
     wide = op.input.type.element is ElementType.I16
     return emitter.add(f"{stem}.bias", np.zeros(channels, np.int64 if wide else np.int32))
+
+
+def factors_of(op: Weighted, emitter: Emitter) -> tuple[Integers, Integers]:
+    """Multiplier and shift of each output channel, [O]."""
+    assert op.filter_scale is not None, "a quantized layer has filter scales"
+    scales = emitter.constant(op.filter_scale)[1].reshape(-1).astype(np.float32)
+    factors = layer_factors(grid(op.input.type), scales, grid(op.type), dense=isinstance(op, Dense))
+    return quantize_multipliers(np.broadcast_to(factors, (op.type.shape[-1],)))
+
+
+def biases_of(op: Weighted, emitter: Emitter) -> Integers:
+    """[O], zeros where there are none."""
+    if op.bias is None:
+        return np.zeros(op.type.shape[-1], np.int64)
+    return emitter.constant(op.bias)[1].astype(np.int64)
 
 
 def check_layer_sums(op: Weighted, emitter: Emitter) -> None:

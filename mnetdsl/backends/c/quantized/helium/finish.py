@@ -8,18 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnetdsl.backends.c.emitter import Emitter
-from mnetdsl.backends.c.quantized.levels import check_layer_sums
+from mnetdsl.backends.c.quantized.levels import biases_of, check_layer_sums, factors_of
 from mnetdsl.interpreter.quantized.grids import grid
 from mnetdsl.interpreter.quantized.layer import Weighted
-from mnetdsl.ir.ops.dense import Dense
 from mnetdsl.ir.types import ElementType
 from mnetdsl.numerics.clamps import activation_range
-from mnetdsl.numerics.requantization import quantize_multipliers
-from mnetdsl.numerics.scales import layer_factors
+from mnetdsl.numerics.requantization import Integers
 
 LEFT_BITS = 8
 HALVES_BITS = 16
-Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,19 +53,14 @@ def finish_of(op: Weighted, emitter: Emitter) -> Finish:
     Raises MN0722 where a sum might not fit 32 bits.
     """
     check_layer_sums(op, emitter)
-    outputs = op.type.shape[-1]
     source, result = grid(op.input.type), grid(op.type)
     taps = taps_of(op, emitter).astype(np.int64)
-    bias = np.zeros(outputs, np.int64) if op.bias is None else emitter.constant(op.bias)[1].astype(np.int64)
-    assert op.filter_scale is not None, "a quantized layer has filter scales"
-    scales = emitter.constant(op.filter_scale)[1].reshape(-1).astype(np.float32)
-    factors = layer_factors(source, scales, result, dense=isinstance(op, Dense))
-    multipliers, shifts = quantize_multipliers(np.broadcast_to(factors, (outputs,)))
+    multipliers, shifts = factors_of(op, emitter)
     low, high = activation_range(result, op.activation)
     right, left = np.minimum(shifts, 0) & 255, np.maximum(shifts, 0)
     packed = right | left << LEFT_BITS | (shifts < 0).astype(np.int64) << HALVES_BITS
     return Finish(
-        bias - source.zero_point * taps.sum(axis=0),
+        biases_of(op, emitter) - source.zero_point * taps.sum(axis=0),
         multipliers,
         packed,
         _kind(shifts, (low, high), result.zero_point),
