@@ -86,6 +86,38 @@ def test_an_imported_int8_model_written_again_has_the_bits_of_the_first(name: st
     assert same >= {f"{imported.name}.safetensors"}
 
 
+QUANTIZED = """
+deploy stored of net {
+  table quantization {
+    tensor                      type  scale    zero_point  compute
+    "image"                       i8  0.0333            3  integer
+    "stem"                       i16  0.0002            0  integer
+    "hard_swish"                 i16  0.0002            0  integer
+    "depthwise"                   i8  0.04           -128  integer
+    "global_avg_pool"             i8  0.02           -128  integer
+    "classifier"                  i8  0.03              5  integer
+    "output logits"              f32  1.0               0  integer
+  }
+}
+"""
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_table_written_by_hand_has_its_bits_in_every_layer(stored: bool, tmp_path: Path, capsys: Captured) -> None:
+    """16 bits between layers of 8, and real numbers at the end; the image normalized or as it is stored."""
+    need("ai_edge_litert", "flatbuffers")
+    (tmp_path / "net.mnet").write_text(NET + QUANTIZED)
+    options = ("--model", "stored", "--weights", "random:1")
+    inputs = ["--stored-inputs"] if stored else []
+    assert call("export", tmp_path / "net.mnet", *options, "-o", tmp_path / "out.tflite", *inputs) == 0
+    assert ("round(" in capsys.readouterr().out) == stored
+    against = ("--against", tmp_path / "out.tflite", "--format", "json")
+    assert call("validate", tmp_path / "net.mnet", *options, *against) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["tolerance"] == 0
+    assert len(report["backends"][0]["layers"]) >= 6
+
+
 def test_files_that_exist_are_not_overwritten(net: Path, tmp_path: Path, capsys: Captured) -> None:
     need("ai_edge_litert", "flatbuffers")
     taken = tmp_path / "out.tensors.json"

@@ -15,6 +15,7 @@ from mnetdsl.exporters.inputs import ExportedInput, exported_inputs
 from mnetdsl.exporters.problems import NotInFormatError, no_weights, not_in_format
 from mnetdsl.exporters.tflite.metadata import ENTRY, TensorNote, packed_metadata
 from mnetdsl.exporters.tflite.rules import RULES
+from mnetdsl.exporters.tflite.widths import widths
 from mnetdsl.exporters.tflite.writer import Writer
 from mnetdsl.ir.core import Module
 from mnetdsl.ir.ops.constant import Constant
@@ -102,7 +103,13 @@ def write_tflite(module: Module, *, stored_inputs: bool = False) -> Written:
         try:
             if op.opcode not in RULES:
                 raise NotInFormatError("it has no such operator", "write this part of the network in other operations")
-            writer.numbers[op.result] = layers[op.name] = RULES[op.opcode](op, writer)
+            chosen = widths(op)
+            writer.wide, writer.result = chosen.wide, chosen.result
+            tensor = RULES[op.opcode](op, writer)
+            if chosen.result != op.type:
+                writer.wide = False
+                tensor = writer.node("QUANTIZE", [tensor], op.type)
+            writer.numbers[op.result] = layers[op.name] = tensor
         except NotInFormatError as problem:
             raise not_in_format(op, NAME, problem) from None
     outputs = {port.name: writer.numbers[port.value] for port in module.graph.outputs}

@@ -42,6 +42,9 @@ def convolution(op: Conv2d | DepthwiseConv2d, writer: Writer) -> int:
     if isinstance(op, Conv2d):
         code, options, axis = "CONV_2D", schema.Conv2DOptionsT(), 0
         filters = weights.transpose(3, 0, 1, 2)
+    elif writer.wide:  # a convolution in groups, since it alone adds up in 32 bits as 8-bit layers do
+        code, options, axis = "CONV_2D", schema.Conv2DOptionsT(), 0
+        filters = weights.reshape(height, width, 1, -1).transpose(3, 0, 1, 2)
     else:
         code, options, axis = "DEPTHWISE_CONV_2D", schema.DepthwiseConv2DOptionsT(), 3
         filters = weights.reshape(1, height, width, -1)
@@ -49,9 +52,11 @@ def convolution(op: Conv2d | DepthwiseConv2d, writer: Writer) -> int:
     options.padding = padding
     options.strideH, options.strideW = op.strides
     options.dilationHFactor, options.dilationWFactor = op.dilations
+    if writer.wide:
+        options.quantizedBiasType = schema.TensorType.INT32
     inputs = [source, _filter(op, filters, axis, writer), _bias(op, writer)]
     if not isinstance(op, Conv2d) or op.residual is None:
-        return finish(writer, code, inputs, op.type, options, op.activation)
+        return finish(writer, code, inputs, writer.result, options, op.activation)
     result = finish(writer, code, inputs, op.type, options, op.activation, inner=True)
     return writer.node("ADD", [result, writer.operand(op.residual)], op.type, schema.AddOptionsT())
 
@@ -91,7 +96,7 @@ def _padded(op: Conv2d | DepthwiseConv2d, kernel: tuple[int, int], writer: Write
     mode = padding_mode(op.input.type, kernel, op.strides, op.dilations, op.padding)
     if mode is not None:
         return source, mode
-    return border(source, op.input.type, op.padding, 0.0, writer), schema.Padding.VALID
+    return border(source, writer.type_of(op.input), op.padding, 0.0, writer), schema.Padding.VALID
 
 
 def padding_mode(
@@ -128,28 +133,30 @@ def border(source: int, type: TensorType, padding: Sequence[int], value: float |
 
 def dense(op: Dense, writer: Writer) -> int:
     scales = _scales(op, 0, writer)
-    if op.input.type.element is ElementType.I16 and scales is not None and scales.axis is not None:
+    wide = op.input.type.element is ElementType.I16 and scales is not None and scales.axis is not None
+    if scales is not None and (wide or writer.wide):
         return _as_convolution(op, scales, writer)
     filters = _filter(op, writer.arrays[op.filter].transpose(), 0, writer)
     inputs = [writer.operand(op.input), filters, _bias(op, writer)]
-    return finish(writer, "FULLY_CONNECTED", inputs, op.type, schema.FullyConnectedOptionsT(), op.activation)
+    return finish(writer, "FULLY_CONNECTED", inputs, writer.result, schema.FullyConnectedOptionsT(), op.activation)
 
 
 def _as_convolution(op: Dense, scales: Quantization, writer: Writer) -> int:
     """Of int16 tensors FULLY_CONNECTED takes one scale for all outputs; a convolution of one pixel takes many."""
     features, outputs = op.filter.type.shape
-    pixel, result = (
-        type.with_shape((1, 1, 1, count)) for type, count in ((op.input.type, features), (op.type, outputs))
-    )
+    pixel = writer.type_of(op.input).with_shape((1, 1, 1, features))
+    result = writer.result.with_shape((1, 1, 1, outputs))
     shape = writer.integers(pixel.shape)
     source = writer.node("RESHAPE", [writer.operand(op.input), shape], pixel, schema.ReshapeOptionsT(), inner=True)
     array = writer.arrays[op.filter].transpose().reshape(outputs, 1, 1, features)
     options = schema.Conv2DOptionsT()
     options.padding, options.strideH, options.strideW = schema.Padding.VALID, 1, 1
+    if writer.wide:
+        options.quantizedBiasType = schema.TensorType.INT32
     filters = writer.array(array, scales, writer.constant_name(op.filter))
     inputs = [source, filters, _bias(op, writer)]
     mapped = finish(writer, "CONV_2D", inputs, result, options, op.activation, inner=True)
-    return writer.node("RESHAPE", [mapped, writer.integers(op.type.shape)], op.type, schema.ReshapeOptionsT())
+    return writer.node("RESHAPE", [mapped, writer.integers(op.type.shape)], writer.result, schema.ReshapeOptionsT())
 
 
 # The rest
@@ -158,7 +165,7 @@ def _as_convolution(op: Dense, scales: Quantization, writer: Writer) -> int:
 def elementwise(op: Elementwise, writer: Writer) -> int:
     options = {"add": schema.AddOptionsT, "sub": schema.SubOptionsT, "mul": schema.MulOptionsT}[op.opcode]()
     inputs = [writer.operand(op.left), writer.operand(op.right)]
-    return finish(writer, op.opcode.upper(), inputs, op.type, options, op.activation)
+    return finish(writer, op.opcode.upper(), inputs, writer.result, options, op.activation)
 
 
 def pool(op: Pool, writer: Writer) -> int:
@@ -179,7 +186,9 @@ def pool(op: Pool, writer: Writer) -> int:
 
 
 def global_avg_pool(op: GlobalAvgPool, writer: Writer) -> int:
-    return writer.node("MEAN", [writer.operand(op.input), writer.integers([1, 2])], op.type, schema.ReducerOptionsT())
+    return writer.node(
+        "MEAN", [writer.operand(op.input), writer.integers([1, 2])], writer.result, schema.ReducerOptionsT()
+    )
 
 
 def reshape(op: Reshape, writer: Writer) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
+from mnetdsl.exporters.tflite.widths import widened
 from mnetdsl.ir.core import Module, Value
 from mnetdsl.ir.ops.constant import Constant
 from mnetdsl.ir.types import ElementType, Quantization, TensorType
@@ -58,7 +59,10 @@ Array = NDArray[Any]
 
 
 class Writer:
-    """`numbers` maps our values to the model's tensors, `arrays` has the constants among them."""
+    """`numbers` maps our values to the model's tensors, `arrays` has the constants among them.
+
+    `result` is the type that the current layer is written with, `wide` whether its operands are held in 16 bits.
+    """
 
     def __init__(self, module: Module) -> None:
         self.module = module
@@ -74,6 +78,9 @@ class Writer:
         self.numbers: dict[Value, int] = {}
         self.arrays: dict[Value, Array] = {}
         self.layer = ""
+        self.result = TensorType(())
+        self.wide = False
+        self._widened: dict[Value, int] = {}
         self._names: set[str] = set()
 
     # Tensors
@@ -103,7 +110,19 @@ class Writer:
         return self.array(np.array(values, np.int32))
 
     def operand(self, value: Value) -> int:
-        """The tensor of `value`, which may be a constant."""
+        """The tensor of `value`, which may be a constant, as the current layer reads it."""
+        if self.wide and value.type.element.byte_width == 1:
+            if value not in self._widened:
+                source = self._operand(value)
+                self._widened[value] = self.node("QUANTIZE", [source], self.type_of(value), inner=True)
+            return self._widened[value]
+        return self._operand(value)
+
+    def type_of(self, value: Value) -> TensorType:
+        """The type of `operand(value)`."""
+        return widened(value.type) if self.wide and value.type.element.byte_width == 1 else value.type
+
+    def _operand(self, value: Value) -> int:
         if value not in self.numbers:
             name = self.constant_name(value)
             self.numbers[value] = self.array(self.arrays[value], value.type.quantization, name)
