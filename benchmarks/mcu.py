@@ -67,6 +67,9 @@ PUBLISHED: dict[tuple[str, str], Published] = {
     ("vww_96", "cortex-m4"): Published(DIRECT, 22_600_000, 56_320, 268_000, 9_000_000, _VWW_M4),
     ("vww_96", "cortex-m7"): Published(MICRO, 22_690_000, 100_708, 387_000, 9_000_000),
     ("vww_96", "cortex-m55"): Published(MICRO, 6_430_000, 100_772, 382_000, 1_400_000),
+    ("vww_96_folded", "cortex-m4"): Published(DIRECT, 22_600_000, 56_320, 268_000, 5_000_000, _VWW_M4),
+    ("vww_96_folded", "cortex-m7"): Published(MICRO, 22_690_000, 100_708, 387_000, 5_000_000),
+    ("vww_96_folded", "cortex-m55"): Published(MICRO, 6_430_000, 100_772, 382_000, 950_000),
     ("mobilenet_v2", "cortex-m4"): Published(MICRO, 749_000_000, 1_660_116, 4_130_000, 310_000_000),
     ("mobilenet_v2", "cortex-m55"): Published(MICRO, 174_800_000, 1_664_644, 4_130_000, 50_000_000),
 }
@@ -78,6 +81,8 @@ FILES = {
     "mobilenet_v3_small": "mobilenet_v3_small_224_tf2_ptq_int8",
 }
 """TensorFlow Lite's networks by name."""
+FOLDED = {"vww_96_folded": "vww_96"}
+"""Networks of `FILES` without the channels that hold one number for every input: outputs stay."""
 ZOO: dict[str, tuple[str, Mapping[str, Any]]] = {
     "mobilenet_v2_0.35_96": ("mobilenet_v2", {"alpha": 0.35, "resolution": 96})
 }
@@ -87,15 +92,16 @@ _CLAMPED = Storage(ElementType.I8, Quantization.per_tensor(6 / 255, -128))
 
 
 def main() -> None:
+    names = [*FILES, *FOLDED, *ZOO]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--network", nargs="+", choices=[*FILES, *ZOO], default=[*FILES, *ZOO])
+    parser.add_argument("--network", nargs="+", choices=names, default=names)
     parser.add_argument("--core", nargs="+", choices=CORES, default=list(CORES))
     asked = parser.parse_args()
     RESULTS.mkdir(exist_ok=True)
     for name in asked.network:
         module = made_up(*ZOO[name]) if name in ZOO else imported(name)
         if module is None:
-            print(f"{name} is left out: {FILES[name]}.tflite is not in {DATA / 'models'}")
+            print(f"{name} is left out: its TensorFlow Lite file is not in {DATA / 'models'}")
             continue
         inputs = {port.name: random_input(port, 1) for port in module.graph.inputs}
         for core in asked.core:
@@ -103,15 +109,16 @@ def main() -> None:
 
 
 def imported(name: str) -> Module | None:
-    """A network of `FILES` as backends take it; None where its file is not there."""
-    source = DATA / "models" / f"{FILES[name]}.tflite"
+    """A network of `FILES` or `FOLDED` as backends take it; None where its file is not there."""
+    source = DATA / "models" / f"{FILES[FOLDED.get(name, name)]}.tflite"
     if not source.is_file():
         return None
     with tempfile.TemporaryDirectory() as folder:
         files = import_tflite(source).files
         write_folder(Path(folder), files)
         network = next(Path(folder) / file for file in files if file.endswith(".mnet"))
-        return mnetdsl.load(network).with_weights().optimized()
+        found = mnetdsl.load(network).with_weights()
+        return (found.without_constant_channels() if name in FOLDED else found).optimized()
 
 
 def made_up(network: str, parameters: Mapping[str, Any]) -> Module:
