@@ -9,15 +9,19 @@ import numpy as np
 from onnx import TensorProto
 
 from mnetdsl.exporters.onnx.writer import FIRST, LAST, Writer, channels_first
+from mnetdsl.exporters.problems import NotInFormatError
+from mnetdsl.ir.ops.argmax import Argmax
 from mnetdsl.ir.ops.batch_norm import BatchNorm
 from mnetdsl.ir.ops.conv2d import Conv2d
 from mnetdsl.ir.ops.dense import Dense
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
 from mnetdsl.ir.ops.elementwise import Elementwise
+from mnetdsl.ir.ops.layer_norm import LayerNorm
 from mnetdsl.ir.ops.matmul import Matmul
 from mnetdsl.ir.ops.normalize import Normalize
 from mnetdsl.ir.ops.pool import GlobalAvgPool, Pool
 from mnetdsl.ir.ops.quantize import Dequantize, Quantize, Requantize
+from mnetdsl.ir.ops.resize import Resize
 from mnetdsl.ir.ops.shape import Concat, Pad, Reshape, Slice, Transpose
 from mnetdsl.ir.ops.softmax import Softmax
 from mnetdsl.ir.ops.unary import Clamp, UnaryOp
@@ -190,6 +194,42 @@ def pad(op: Pad, writer: Writer) -> str:
     return writer.node("Pad", writer.operand(op.input), margins, writer.number(op.value))
 
 
+GRIDS = {
+    ("bilinear", False, False): ("linear", "asymmetric", "floor"),
+    ("bilinear", True, False): ("linear", "align_corners", "floor"),
+    ("bilinear", False, True): ("linear", "half_pixel", "floor"),
+    ("nearest", False, False): ("nearest", "asymmetric", "floor"),
+    ("nearest", True, False): ("nearest", "align_corners", "round_prefer_ceil"),
+    ("nearest", False, True): ("nearest", "half_pixel", "round_prefer_ceil"),
+}
+"""Method, `align_corners`, `half_pixel_centers` -> mode, transformation of coordinates and rounding of Resize."""
+
+
+def resize(op: Resize, writer: Writer) -> str:
+    found = GRIDS.get((op.method, op.align_corners, op.half_pixel_centers))
+    if found is None:
+        raise NotInFormatError("it aligns corners and the middles of pixels", "let it do one of them")
+    sizes = writer.integers(channels_first(op.type.shape))
+    mode, grid, rounding = found
+    attributes = {"mode": mode, "coordinate_transformation_mode": grid, "nearest_mode": rounding}
+    return writer.node("Resize", writer.operand(op.input), "", "", sizes, **attributes)
+
+
+def argmax(op: Argmax, writer: Writer) -> str:
+    axis = _axis(op.input.type.rank - 1, op.input.type.rank)
+    found = writer.node("ArgMax", writer.operand(op.input), axis=axis, keepdims=0)
+    return writer.node("Cast", found, to=TensorProto.INT32)
+
+
+def layer_norm(op: LayerNorm, writer: Writer) -> str:
+    x = writer.operand(op.input)
+    turned = op.type.rank == 4
+    x = writer.node("Transpose", x, perm=list(LAST)) if turned else x
+    scale, offset = (writer.array(writer.arrays[value]) for value in (op.scale, op.offset))
+    x = writer.node("LayerNormalization", x, scale, offset, axis=-1, epsilon=op.epsilon)
+    return writer.node("Transpose", x, perm=list(FIRST)) if turned else x
+
+
 def conversion(op: Quantize | Dequantize | Requantize, writer: Writer) -> str:
     """Between real numbers there is nothing to do: what is stored is stored behind every operation."""
     return writer.operand(op.input)
@@ -215,6 +255,9 @@ RULES: dict[str, Rule] = {
     "transpose": transpose,
     "slice": slice_,
     "concat": concat,
+    "resize": resize,
+    "argmax": argmax,
+    "layer_norm": layer_norm,
     "pad": pad,
     "quantize": conversion,
     "dequantize": conversion,

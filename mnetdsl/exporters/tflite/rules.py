@@ -12,13 +12,16 @@ from mnetdsl.exporters.problems import NotInFormatError
 from mnetdsl.exporters.tflite.functions import NOT_WIDE, SINGLE, clamp, finish, grid, number, unary
 from mnetdsl.exporters.tflite.writer import Array, Writer
 from mnetdsl.ir.core import Value
+from mnetdsl.ir.ops.argmax import Argmax
 from mnetdsl.ir.ops.conv2d import Conv2d
 from mnetdsl.ir.ops.dense import Dense
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
 from mnetdsl.ir.ops.elementwise import Elementwise
+from mnetdsl.ir.ops.layer_norm import LayerNorm
 from mnetdsl.ir.ops.matmul import Matmul
 from mnetdsl.ir.ops.pool import GlobalAvgPool, Pool
 from mnetdsl.ir.ops.quantize import Dequantize, Quantize, Requantize
+from mnetdsl.ir.ops.resize import Resize
 from mnetdsl.ir.ops.shape import Concat, Pad, Reshape, Slice, Transpose
 from mnetdsl.ir.ops.softmax import Softmax
 from mnetdsl.ir.ops.window import same_padding
@@ -242,6 +245,41 @@ def softmax(op: Softmax, writer: Writer) -> int:
     return writer.node("QUANTIZE", [found], type, schema.QuantizeOptionsT())
 
 
+def resize(op: Resize, writer: Writer) -> int:
+    linear = op.method == "bilinear"
+    options = schema.ResizeBilinearOptionsT() if linear else schema.ResizeNearestNeighborOptionsT()
+    options.alignCorners, options.halfPixelCenters = op.align_corners, op.half_pixel_centers
+    inputs = [writer.operand(op.input), writer.integers(op.size)]
+    return writer.node("RESIZE_BILINEAR" if linear else "RESIZE_NEAREST_NEIGHBOR", inputs, op.type, options)
+
+
+def argmax(op: Argmax, writer: Writer) -> int:
+    options = schema.ArgMaxOptionsT()
+    options.outputType = schema.TensorType.INT32
+    inputs = [writer.operand(op.input), writer.integers([op.input.type.rank - 1])]
+    return writer.node("ARG_MAX", inputs, op.type, options)
+
+
+def layer_norm(op: LayerNorm, writer: Writer) -> int:
+    """In steps: it has no operator of its own."""
+    row = op.type.with_shape((*op.type.shape[:-1], 1))
+
+    def mean(tensor: int) -> int:
+        options = schema.ReducerOptionsT()
+        options.keepDims = True
+        return writer.node("MEAN", [tensor, writer.integers([op.type.rank - 1])], row, options, inner=True)
+
+    x = writer.operand(op.input)
+    centred = writer.node("SUB", [x, mean(x)], op.type, schema.SubOptionsT(), inner=True)
+    squares = writer.node("MUL", [centred, centred], op.type, schema.MulOptionsT(), inner=True)
+    epsilon = writer.array(number(op.epsilon))
+    variance = writer.node("ADD", [mean(squares), epsilon], row, schema.AddOptionsT(), inner=True)
+    factor = writer.node("RSQRT", [variance], row, inner=True)
+    scaled = writer.node("MUL", [centred, factor], op.type, schema.MulOptionsT(), inner=True)
+    scaled = writer.node("MUL", [scaled, writer.operand(op.scale)], op.type, schema.MulOptionsT(), inner=True)
+    return writer.node("ADD", [scaled, writer.operand(op.offset)], op.type, schema.AddOptionsT())
+
+
 def matmul(op: Matmul, writer: Writer) -> int:
     options = schema.BatchMatMulOptionsT()
     options.adjY = op.transpose == "right"
@@ -277,6 +315,9 @@ RULES: dict[str, Rule] = {
     "pad": pad,
     "concat": concat,
     "softmax": softmax,
+    "resize": resize,
+    "argmax": argmax,
+    "layer_norm": layer_norm,
     "matmul": matmul,
     "quantize": conversion,
     "dequantize": conversion,

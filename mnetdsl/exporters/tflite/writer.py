@@ -49,6 +49,8 @@ VERSIONS: dict[str, tuple[int, int, int]] = {
     "TRANSPOSE": (1, 2, 4),
     "SLICE": (1, 2, 4),
     "GATHER": (1, 2, 4),
+    "RESIZE_BILINEAR": (3, 3, 4),
+    "RESIZE_NEAREST_NEIGHBOR": (3, 3, 4),
     "QUANTIZE": (1, 1, 2),
     "DEQUANTIZE": (1, 2, 3),
 }
