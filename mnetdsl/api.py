@@ -259,6 +259,7 @@ class Network:
         remark: Callable[[Remark], None] = lambda remark: None,
         precision: str = "f32",
         rows: bool = False,
+        threads: int | None = None,
     ) -> dict[str, bytes]:
         """Files for `target` by name; written to `folder` (whole or not at all) where one is given.
 
@@ -267,6 +268,7 @@ class Network:
         each layer of an IREE module runs. `package`, such as `cmake`, adds what a build system wants around C.
         `rows` makes C that takes the image row by row, in less memory (docs/decisions/0008-rows.md).
         `precision` "bf16" stores maps and weights of an IREE module in bfloat16, and tells `remark` what that costs.
+        `threads` arranges an IREE module for a CPU for that many; it runs on any number.
         Raises `MnetError`, with exit code 3 where the budget is exceeded.
         """
         from mnetdsl.backends.packages import check_package
@@ -281,7 +283,7 @@ class Network:
             if problems:
                 raise MnetError(*problems, exit_code=ExitCode.OVER_BUDGET)
         vectors = None if selftest is None else self._selftest(selftest)
-        files = generate(self.optimized(), target, vectors, remark, package, precision, rows)
+        files = generate(self.optimized(), target, vectors, remark, package, precision, rows, threads=threads)
         if folder is not None:
             write_folder(Path(folder), files)
         return files

@@ -65,6 +65,19 @@ def check_precision(target: str, precision: str) -> None:
         )
 
 
+def check_threads(target: str, threads: int | None) -> None:
+    """Raises `MnetError` MN2006 where modules for `target` do not run on threads."""
+    if threads is not None and not target.startswith("iree-cpu"):
+        raise MnetError(
+            error(
+                "MN2006",
+                f"--threads means nothing for `{target}`",
+                help="leave it out: only IREE modules for CPUs run on several threads",
+            ),
+            exit_code=ExitCode.USAGE,
+        )
+
+
 def makes_c(target: str) -> bool:
     """Whether a target's files are C sources, which have an arena and a budget."""
     return target_name(target) == "host-c" or find_device(target) is not None
@@ -77,16 +90,19 @@ def generate(
     remark: Callable[[Remark], None] = lambda remark: None,
     package: str | None = None,
     precision: str = "f32",
+    *,
+    threads: int | None = None,
 ) -> dict[str, bytes]:
     """Files of an optimized module for `target`, by name; C with a file of test vectors where some are given.
 
     `remark` is told how each layer runs, where the backend chooses between ways. `package` is a key of
     `packages.PACKAGES`: C with what a build system wants around it. `precision` is a key of `PRECISIONS`; what any but
-    float32 costs is measured and told to `remark`.
+    float32 costs is measured and told to `remark`. `threads` is how many will run an IREE module, None for any number.
     Raises `MnetError`, also where weights are not loaded.
     """
     name = check_target(target)
     check_precision(name, precision)
+    check_threads(name, threads)
     if makes_c(name):
         from mnetdsl.backends import c
 
@@ -110,7 +126,7 @@ def generate(
         )
     from mnetdsl.backends import iree
 
-    compiled = iree.generate(module, module.name, name, precision=precision)
+    compiled = iree.generate(module, module.name, name, precision=precision, threads=threads)
     for road in compiled.roads:
         remark(road.remark())
     if precision != "f32":

@@ -32,8 +32,8 @@ class Running:
 
 @dataclass(frozen=True)
 class Engine:
-    """package: what PyPI calls it. file: which of the prepared files it reads. load: from that file, inputs, threads
-    and precision. bfloat: whether it computes in bf16 where that is asked for."""
+    """package: what PyPI calls it. file: which of the prepared files it reads, maybe one a number of {threads}. load:
+    from that file, inputs, threads and precision. bfloat: whether it computes in bf16 where that is asked for."""
 
     package: str
     file: str
@@ -100,7 +100,7 @@ def _channels_first(array: Array) -> Array:
 
 
 ENGINES: dict[str, Engine] = {
-    OURS: Engine("iree-base-runtime", "own.vmfb", _iree, bfloat=True),
+    OURS: Engine("iree-base-runtime", "own_{threads}.vmfb", _iree, bfloat=True),
     IREE: Engine("iree-base-runtime", "linalg.vmfb", _iree),
     PEAK: Engine("iree-base-runtime", "peak.vmfb", _iree),
     "litert": Engine("ai-edge-litert", "network.tflite", _litert),

@@ -73,7 +73,9 @@ def measure(request: Request) -> HostReport:
     with tempfile.TemporaryDirectory(prefix="mnet-bench-") as name:
         folder = Path(name)
         request.progress("preparing files")
-        peak_macs = prepare(module, request.written or module, names, inputs, folder, request.precision)
+        peak_macs = prepare(
+            module, request.written or module, names, inputs, folder, request.precision, request.threads
+        )
         turns = _take_turns(request, names, len(inputs), folder)
         differences = {engine: _difference(folder, engine, list(reference.values())) for engine in names}
     _check_agreement(differences, AGREEMENT[request.precision])
@@ -156,7 +158,13 @@ def _installed(package: str) -> bool:
 
 
 def prepare(
-    module: Module, written: Module, names: Sequence[str], inputs: Sequence[Array], folder: Path, precision: str
+    module: Module,
+    written: Module,
+    names: Sequence[str],
+    inputs: Sequence[Array],
+    folder: Path,
+    precision: str,
+    threads: Sequence[int],
 ) -> int:
     """Writes the inputs and what each engine reads, of a quantized network from `written`; returns the multiply-adds of
     a run of the peak, 0 for none: it is that of float32."""
@@ -186,7 +194,9 @@ def prepare(
         tflite = write_tflite(written).data if precision == INT8 else to_tflite(module)
         (folder / "network.tflite").write_bytes(tflite)
     bfloat = bfloat_of(target) if precision == "bf16" else None
-    (folder / "own.vmfb").write_bytes(compile_mlir(emit(module, isa=isa, bfloat=bfloat).text, module.name, target))
+    for count in threads:
+        own = emit(module, isa=isa, bfloat=bfloat, threads=count).text
+        (folder / ENGINES[OURS].file.format(threads=count)).write_bytes(compile_mlir(own, module.name, target))
     if "linalg.vmfb" in files:
         (folder / "linalg.vmfb").write_bytes(compile_mlir(emit(module).text, module.name, target))
     if isa is None or precision != "f32":
@@ -217,7 +227,7 @@ def _take_turns(request: Request, names: Sequence[str], inputs: int, folder: Pat
             prefix = OTHER_INPUT if ENGINES[name].file in WRITERS else OWN_INPUT
             asked = {
                 "engine": name,
-                "file": ENGINES[name].file,
+                "file": ENGINES[name].file.format(threads=threads),
                 "inputs": ["peak.npy"] if name == PEAK else [f"{prefix}_{place}.npy" for place in range(inputs)],
                 "threads": threads,
                 "precision": request.precision,

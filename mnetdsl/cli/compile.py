@@ -59,6 +59,12 @@ Examples:
     show_default=True,
     help="What an IREE module stores maps and weights in: bf16 on processors with AMX or AVX512-BF16.",
 )
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How many threads will run an IREE module for a CPU: layers are joined for them. It runs on any number.",
+)
 @channels_option
 @click.option(
     "--remarks", is_flag=True, help="Say how each layer of an IREE module runs and why, or what was folded, on stderr."
@@ -76,6 +82,7 @@ def command(
     selftest: int | None,
     package: str | None,
     precision: str,
+    threads: int | None,
     fold: bool,
     remarks: bool,
     folder: str,
@@ -87,7 +94,7 @@ def command(
     files in DIR are left alone. The same input gives the same bytes.
     """
     from mnetdsl.backends.packages import check_package
-    from mnetdsl.backends.targets import ACCURACY, check_precision, check_target
+    from mnetdsl.backends.targets import ACCURACY, check_precision, check_target, check_threads
     from mnetdsl.cli.console import print_json, print_table, talk, working
     from mnetdsl.files import format_size
 
@@ -95,6 +102,7 @@ def command(
     if package is not None:
         check_package(package)
     check_precision(target, precision)
+    check_threads(target, threads)
     network = load_with_weights(file, parameters, model, weights)
     with working(f"compiling {network.name} for {target}"):
         said: list[Remark] = []
@@ -108,6 +116,7 @@ def command(
             package=package,
             remark=said.append,
             precision=precision,
+            threads=threads,
         )
     for remark in said if remarks else ():
         talk(str(remark))

@@ -15,6 +15,7 @@ from iree.compiler import ir as mlir
 from iree.compiler.dialects import func
 
 from mnetdsl.backends.iree.integers import NARROW, WIDE
+from mnetdsl.backends.iree.kernels.chains import Chaining, chaining_for
 from mnetdsl.backends.iree.kernels.executables import Executables
 from mnetdsl.backends.iree.kernels.isa import Bfloat, Isa
 from mnetdsl.backends.iree.kernels.layers import Workshop
@@ -50,10 +51,12 @@ def emit(
     simt: bool = False,
     simt_kernels: bool = False,
     bfloat: Bfloat | None = None,
+    threads: int | None = None,
 ) -> Emitted:
     """The module as MLIR. `observe` names layers whose results are returned as well; `isa` is what own kernels are
     made for, None for none of them; `simt` is for targets of that kind, `simt_kernels` lets their float layers
     run by own kernels as well. `bfloat` lets own kernels store maps in bfloat16 and says how to multiply it.
+    `threads` is how many will run the module, None where nobody knows.
 
     Raises `MnetError` where weights are missing (MN0720) or do not fit (MN0721), and `KeyError` for a layer that does
     not exist.
@@ -61,7 +64,7 @@ def emit(
     _require_weights(module)
     observed = observed_layers(module, observe)
     with mlir.Context(), _location(Location(module.name)):
-        built, roads = _build(module, observed, isa, bfloat, simt, simt_kernels)
+        built, roads = _build(module, observed, isa, bfloat, simt, simt_kernels, chaining_for(threads))
         text: str = built.operation.get_asm(enable_debug_info=True)
     return Emitted(text, roads)
 
@@ -76,7 +79,13 @@ def observed_layers(module: Module, observe: Collection[str]) -> list[Op]:
 
 
 def _build(
-    module: Module, observed: list[Op], isa: Isa | None, bfloat: Bfloat | None, simt: bool, simt_kernels: bool
+    module: Module,
+    observed: list[Op],
+    isa: Isa | None,
+    bfloat: Bfloat | None,
+    simt: bool,
+    simt_kernels: bool,
+    chaining: Chaining,
 ) -> tuple[Any, tuple[Road, ...]]:
     built = mlir.Module.create()
     built.operation.attributes["sym_name"] = mlir.StringAttr.get(module.name)
@@ -94,7 +103,7 @@ def _build(
     if simt_kernels:
         roads = simt_roads(Shop(scope, Executables(built.body), simt_storage()))
     elif isa is not None:
-        shop = Workshop(scope, Executables(built.body), storage_of(isa, bfloat, graph, results), isa)
+        shop = Workshop(scope, Executables(built.body), storage_of(isa, bfloat, graph, results), isa, chaining)
         roads = vector_roads(shop, graph, results)
     for port, argument in zip(graph.inputs, block.arguments, strict=True):
         scope.bind(port.value, argument)

@@ -61,9 +61,7 @@ def stored_as(packed: Packed, element: str) -> Packed:
         return packed
     type = mlir.Type.parse(element)
     convert = arith.extf if element == "f32" else arith.truncf
-    value = elementwise(
-        shape_of(packed.value), [whole(packed.value)], lambda x: convert(type, x), element=type
-    )
+    value = elementwise(shape_of(packed.value), [whole(packed.value)], lambda x: convert(type, x), element=type)
     return Packed(value, packed.pitch)
 
 

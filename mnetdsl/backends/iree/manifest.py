@@ -36,7 +36,8 @@ class PortInfo:
 class Manifest:
     """How to call function `function` of the module, the compiler and flags that made it, and the module's SHA-256.
 
-    `precision` is what float maps and weights are stored in: f32 or bf16.
+    `precision` is what float maps and weights are stored in: f32 or bf16. `threads` is how many the module was
+    arranged for, None for no number; it runs on any.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Manifest:
     inputs: tuple[PortInfo, ...]
     outputs: tuple[PortInfo, ...]
     precision: str = "f32"
+    threads: int | None = None
 
     def signature(self) -> Module:
         """A module without operations whose ports are the function's: what its inputs are checked against."""
@@ -75,6 +77,7 @@ class Manifest:
             inputs=tuple(_port(item) for item in content["inputs"]),
             outputs=tuple(_port(item) for item in content["outputs"]),
             precision=str(content.get("precision", "f32")),
+            threads=None if content.get("threads") is None else int(content["threads"]),
         )
 
 

@@ -39,12 +39,18 @@ class IreePackage:
 
 
 def generate(
-    module: Module, name: str, target: str, observe: Collection[str] = (), precision: str = "f32"
+    module: Module,
+    name: str,
+    target: str,
+    observe: Collection[str] = (),
+    precision: str = "f32",
+    threads: int | None = None,
 ) -> IreePackage:
     """Compiles `module` for `target` (a key of `TARGETS`); files and manifest carry `name`.
 
     `observe` names layers whose results the function returns behind the outputs, under their layer names. `precision`
-    is "bf16" for a target that `kernels.machine.bfloat_of` finds something for, else "f32".
+    is "bf16" for a target that `kernels.machine.bfloat_of` finds something for, else "f32". `threads` is how many will
+    run the module, None where nobody knows: it runs on any number.
     Raises `MnetError` as `emission.emit` and `compiler.compile_mlir` do, `KeyError` for an unknown target or layer.
     """
     require_iree(COMPILER)
@@ -57,7 +63,7 @@ def generate(
     isa = isa_of(flags)
     simt_kernels = flags.simt and flags.own_kernels
     bfloat = bfloat_of(flags) if precision == "bf16" else None
-    emitted = emit(module, observe, isa, simt=flags.simt, simt_kernels=simt_kernels, bfloat=bfloat)
+    emitted = emit(module, observe, isa, simt=flags.simt, simt_kernels=simt_kernels, bfloat=bfloat, threads=threads)
     vmfb = compile_mlir(emitted.text, name, flags)
     results = [PortInfo.of(port) for port in graph.outputs]
     results += [PortInfo(op.name, op.type.shape, op.type.element.value, {}) for op in layers]
@@ -71,6 +77,7 @@ def generate(
         inputs=tuple(PortInfo.of(port) for port in graph.inputs),
         outputs=tuple(results),
         precision=precision,
+        threads=threads,
     )
     return IreePackage(manifest, vmfb, emitted.roads or _without_kernels(module, flags))
 

@@ -16,9 +16,6 @@ from mnetdsl.backends.iree.kernels.language import Memory, Position, Rows, equal
 from mnetdsl.backends.iree.kernels.pointwise import Pointwise
 from mnetdsl.backends.iree.kernels.window import Window
 
-BANDS = 4
-"""Workgroups of a chain: each has rings and a halo of its own."""
-
 Layer = Convolution | Depthwise | Pointwise
 
 
@@ -61,9 +58,11 @@ class Stage:
 @dataclass(frozen=True)
 class Chain:
     """inputs: the first layer's map, weights and bias of each layer, the last one's residual where `residual`;
-    outputs: the last layer's map, and room for the rings, whose content means nothing afterwards."""
+    outputs: the last layer's map, made in `bands` workgroups, and room for the rings, whose content means nothing
+    afterwards."""
 
     stages: tuple[Stage, ...]
+    bands: int
     residual: bool = False
 
     @property
@@ -75,7 +74,7 @@ class Chain:
 
     @property
     def grid(self) -> Grid:
-        return min(BANDS, self._rows), 1
+        return min(self.bands, self._rows), 1
 
     @property
     def inputs(self) -> tuple[Buffer, ...]:

@@ -89,6 +89,8 @@ def choose_bfloat(features: frozenset[str]) -> Bfloat | None:
 def choose_isa(features: frozenset[str]) -> Isa | None:
     """The row of `ISAS` for a target with these features, None where no kernel fits it."""
     isa = next((isa for isa in ISAS if isa.requires <= features), None)
-    return None if isa is None else replace(
-        isa, dots=DOTS.get(isa.name, NEVER) <= features, tables=TABLES.get(isa.name, NEVER) <= features
+    return (
+        None
+        if isa is None
+        else replace(isa, dots=DOTS.get(isa.name, NEVER) <= features, tables=TABLES.get(isa.name, NEVER) <= features)
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import prod
 
 from mnetdsl.backends.iree.kernels.chain import Chain, Layer, Stage
+from mnetdsl.backends.iree.kernels.chains import Chaining
 from mnetdsl.backends.iree.kernels.channels import Elementwise as ElementwiseKernel
 from mnetdsl.backends.iree.kernels.channels import GlobalPool, Unary
 from mnetdsl.backends.iree.kernels.filters import Filter, Unsuitable, describe
@@ -28,6 +29,7 @@ class Workshop(Shop):
     """For processors with vectors."""
 
     isa: Isa
+    chaining: Chaining
 
 
 def filter_layer(shop: Workshop, op: Op) -> str | Unsuitable:
@@ -66,7 +68,9 @@ def chain(shop: Workshop, layers: Sequence[Op]) -> str:
         arguments += _parameters(shop, op, filter, stages[-1].layer)
         if filter.residual is not None:  # only the last one's: the chain ends at a residual
             arguments.append(shop.lanewise(filter.residual))
-    return shop.run(layers[-1], Chain(tuple(stages), len(arguments) > 1 + 2 * len(stages)), arguments)
+    return shop.run(
+        layers[-1], Chain(tuple(stages), shop.chaining.bands, len(arguments) > 1 + 2 * len(stages)), arguments
+    )
 
 
 def _parameters(

@@ -90,7 +90,7 @@ class Roads:
 def vector_roads(shop: Workshop, graph: Graph, results: Collection[Value]) -> Roads:
     """For processors with vectors. `results` are values that the function returns."""
     whole = shop.storage.bfloat is None
-    chains = find_chains(graph, shop.scope.array, shop.isa, results) if whole else []
+    chains = find_chains(graph, shop.scope.array, shop.isa, results, shop.chaining) if whole else []
     return Roads(shop, OWN_LAYERS, BYTE_LAYERS, chains, lambda layers: chain(shop, layers))
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import mnetdsl
 from mnetdsl.backends.iree import emission
 from mnetdsl.backends.iree.compiler import compile_mlir
 from mnetdsl.backends.iree.kernels.isa import ISAS, Isa
@@ -26,10 +27,12 @@ ACTIVATIONS = ("none", "relu", "relu6", "hard_swish", "hard_sigmoid", "sigmoid",
 IDS = [isa.name for isa in ISAS]
 
 
-def results_of(module: Module, isa: Isa | None, inputs: dict[str, Array]) -> tuple[dict[str, Array], tuple[Road, ...]]:
+def results_of(
+    module: Module, isa: Isa | None, inputs: dict[str, Array], threads: int | None = None
+) -> tuple[dict[str, Array], tuple[Road, ...]]:
     """All outputs, on this processor: the kernels of any row run on any processor, only not at their best."""
     target = TARGETS["iree-cpu"]
-    emitted = emission.emit(module, isa=isa)
+    emitted = emission.emit(module, isa=isa, threads=threads)
     session = Session(compile_mlir(emitted.text, module.name, target), emission.FUNCTION, target.driver)
     ports = module.graph.outputs
     wanted = [(port.value.type.shape, port.value.type.element.dtype) for port in ports]
@@ -37,10 +40,10 @@ def results_of(module: Module, isa: Isa | None, inputs: dict[str, Array]) -> tup
     return {port.name: array for port, array in zip(ports, arrays, strict=True)}, emitted.roads
 
 
-def wrong_outputs(module: Module, isa: Isa) -> tuple[dict[str, float], tuple[Road, ...]]:
+def wrong_outputs(module: Module, isa: Isa, threads: int | None = None) -> tuple[dict[str, float], tuple[Road, ...]]:
     """Outputs that differ from the interpreter's, with the difference, and the roads."""
     inputs = inputs_of(module, 1)
-    results, roads = results_of(module, isa, inputs)
+    results, roads = results_of(module, isa, inputs, threads)
     wrong = {}
     for name, expected in run(module, inputs).items():
         error = float(np.abs(results[name] - expected).max() / max(float(np.abs(expected).max()), 1e-30))
@@ -187,6 +190,22 @@ def test_chains_agree_with_the_interpreter(height: int, stride: int, kernel: int
     wrong, roads = wrong_outputs(bottleneck(height, stride, kernel, residual), isa)
     assert wrong == {}
     assert max(len(road.joined) for road in roads) >= chain
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 40])
+def test_chains_agree_however_many_bands_they_have(threads: int) -> None:
+    wrong, roads = wrong_outputs(bottleneck(31, 1, 5, residual=True), replace(ISAS[0], cache=0), threads)
+    assert wrong == {}
+    assert any(road.joined for road in roads)
+
+
+def test_two_threads_join_layers_around_smaller_maps() -> None:
+    module = mnetdsl.load("mobilenet_v2").with_weights("random:1").optimized()
+
+    def joined(threads: int | None) -> int:
+        return sum(bool(road.joined) for road in emission.emit(module, isa=ISAS[0], threads=threads).roads)
+
+    assert joined(None) == joined(1) == joined(8) < joined(2)
 
 
 def test_maps_that_fit_the_cache_are_not_chained() -> None:
