@@ -45,12 +45,22 @@ COMPILERS = {
 
 
 def every_kind() -> Layers:
+    """All kernels side by side."""
     layers = Layers(11)
     x = layers.weighted("conv2d", layers.input(9, 11, 3), (3, 3, 3, 8), "relu", strides=(2, 2), padding=(1, 1, 1, 1))
-    for stride in (1, 2):
-        x = layers.weighted("depthwise_conv2d", x, (3, 3, 8, 1), "relu", strides=(stride, stride), padding=(1, 1, 1, 1))
-        x = layers.weighted("conv2d", x, (1, 1, 8, 8), "none")
-    layers.output(x)
+    for size in (3, 5):
+        for stride in (1, 2):
+            same = (size // 2,) * 4
+            filter = (size, size, 8, 1)
+            x = layers.weighted("depthwise_conv2d", x, filter, "relu", strides=(stride, stride), padding=same)
+            x = layers.weighted("conv2d", x, (1, 1, 8, 8), "none") if stride == 1 else x
+        x = layers.op("add", {"left": x, "right": x}, layers.storage())
+        layers.output(x)
+        x = layers.input(9, 11, 8)
+    gates = layers.weighted("conv2d", layers.input(1, 1, 8), (1, 1, 8, 8), "relu")
+    table = layers.constant("table", layers.random.integers(-128, 128, 256).astype(np.int8))
+    x = layers.op("lookup", {"input": x, "table": table}, layers.storage())
+    layers.output(layers.op("mul", {"left": x, "right": gates}, layers.storage()))
     return layers
 
 
