@@ -90,6 +90,7 @@ def generate(
     remark: Callable[[Remark], None] = lambda remark: None,
     package: str | None = None,
     precision: str = "f32",
+    rows: bool = False,
     *,
     threads: int | None = None,
 ) -> dict[str, bytes]:
@@ -97,18 +98,18 @@ def generate(
 
     `remark` is told how each layer runs, where the backend chooses between ways. `package` is a key of
     `packages.PACKAGES`: C with what a build system wants around it. `precision` is a key of `PRECISIONS`; what any but
-    float32 costs is measured and told to `remark`. `threads` is how many will run an IREE module, None for any number.
+    float32 costs is measured and told to `remark`. `rows`: C that takes its image row by row.
+    `threads` is how many will run an IREE module, None for any number.
     Raises `MnetError`, also where weights are not loaded.
     """
     name = check_target(target)
     check_precision(name, precision)
-    check_threads(name, threads)
     if makes_c(name):
         from mnetdsl.backends import c
 
         device = find_device(name)
         core = None if device is None else device.core
-        generated = c.generate(module, module.name, c.Options(selftest=selftest, core=core))
+        generated = c.generate(module, module.name, c.Options(selftest=selftest, core=core, rows=rows))
         if package is None:
             return generated.files
         from mnetdsl.backends.packages import pack
@@ -117,6 +118,11 @@ def generate(
     if package is not None:
         raise MnetError(
             error("MN1106", f"`{name}` is not packed", help="leave out --package: an IREE module is one file"),
+            exit_code=ExitCode.USAGE,
+        )
+    if rows:
+        raise MnetError(
+            error("MN1115", f"`{name}` takes whole images", help="feed rows to generated C: --target host-c"),
             exit_code=ExitCode.USAGE,
         )
     if selftest is not None:

@@ -32,6 +32,7 @@ Examples:
   mnet compile net.mnet --target cortex-m4 --ram 64K --flash 512K -o build/net
   mnet compile net.mnet --target stm32f407 --selftest 1 -o build/net
   mnet compile net.mnet --target cortex-m4 --package cmake -o build/firmware
+  mnet compile net.mnet --target cortex-m4 --feed rows -o build/firmware
   mnet compile net.mnet --target iree-vulkan --set resolution=96 -o build/net96
 """
 )
@@ -60,6 +61,13 @@ Examples:
     help="What an IREE module stores maps and weights in: bf16 on processors with AMX or AVX512-BF16.",
 )
 @click.option(
+    "--feed",
+    type=click.Choice(["image", "rows"]),
+    default="image",
+    show_default=True,
+    help="rows: C that takes the image row by row as a camera gives it, in far less RAM; whole images work too.",
+)
+@click.option(
     "--threads",
     type=click.IntRange(min=1),
     metavar="N",
@@ -83,6 +91,7 @@ def command(
     package: str | None,
     precision: str,
     threads: int | None,
+    feed: str,
     fold: bool,
     remarks: bool,
     folder: str,
@@ -116,6 +125,7 @@ def command(
             package=package,
             remark=said.append,
             precision=precision,
+            rows=feed == "rows",
             threads=threads,
         )
     for remark in said if remarks else ():

@@ -153,6 +153,7 @@ CODES: dict[str, str] = {
     "MN1111": "an element type without C kernels",
     "MN1112": "a weight that is not finite",
     "MN1113": "16-bit activations on a target without 64-bit integers",
+    "MN1115": "a network that takes no rows",
     # MN12xx: toolchains
     "MN1201": "no C compiler",
     "MN1202": "the C compiler failed",
@@ -220,6 +221,7 @@ CODES: dict[str, str] = {
     "MN1810": "a layer that is to be kept precise and is not there",
     "MN1811": "a file that a quantized copy cannot take along",
     "MN1812": "a network that is quantized already",
+    "MN1813": "16 bits beside an operation of one width",
     # MN19xx: emulated microcontrollers
     "MN1901": "no compiler for Cortex-M",
     "MN1902": "no emulator for Cortex-M",

@@ -9,8 +9,16 @@ from mnetdsl.backends.c.program import Program
 from mnetdsl.backends.c.selftest import SelfTest
 from mnetdsl.ir.core import Module, Op
 from mnetdsl.plan import Plan
+from mnetdsl.targets import Core
 
-__all__ = ["CPackage", "Options", "SelfTest", "generate", "plan_memory"]
+__all__ = ["CPackage", "Options", "SelfTest", "generate", "plan_memory", "plan_rows"]
+
+
+def plan_rows(module: Module, core: Core | None = None) -> Plan:
+    """As `plan_memory`, for a network that is fed by rows. Raises MN1115 where it cannot be."""
+    from mnetdsl.backends.c.rows import plan_row_memory
+
+    return plan_row_memory(module, core=core).plan
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,5 +42,11 @@ def generate(module: Module, name: str | None = None, options: Options | None = 
     """
     from mnetdsl.backends.c.render import render
 
-    program, plan, operations = lower(module, name or module.name, options or Options())
+    chosen = options or Options()
+    if chosen.rows:
+        from mnetdsl.backends.c.rows import lower_rows
+
+        program, plan, operations = lower_rows(module, name or module.name, chosen)
+    else:
+        program, plan, operations = lower(module, name or module.name, chosen)
     return CPackage(render(program), program, plan, operations)

@@ -44,11 +44,14 @@ class Emitter:
         self.arena_elements: set[ElementType] = set()
         self.sources: list[tuple[str, ...]] = []
         self.kernels: dict[str, Kernel] = {}
-        self._inputs = inputs
-        self._outputs = outputs
+        self.inputs = inputs
+        self.outputs = outputs
+        self.placed: dict[Value, str] = {}
+        """C text of the addresses of values that the plan does not know: rows of its maps."""
         self._names = Names()
         self._shape_names: dict[tuple[str, tuple[str, ...]], str] = {}
         self._weight_names: dict[tuple[str, ...], str] = {}
+        self._tables: dict[tuple[str, str, str, bytes], str] = {}
         self._choice: Choice | None = None
         self._step: PlannedStep | None = None
 
@@ -93,11 +96,13 @@ class Emitter:
 
     def address(self, value: Value) -> str:
         """C text of a pointer to a value's first element: arena, caller's memory or constant table."""
+        if value in self.placed:
+            return self.placed[value]
         place = self.plan.place(value)
         if place.space is Space.INPUT:
-            return f"ctx->in_{self._inputs[place.index].name}"
+            return f"ctx->in_{self.inputs[place.index].name}"
         if place.space is Space.OUTPUT:
-            return f"ctx->out_{self._outputs[place.index].name}"
+            return f"ctx->out_{self.outputs[place.index].name}"
         if place.space is Space.CONSTANT:
             return self.table(value)
         buffer = self.plan.buffers[place.index]
@@ -164,11 +169,15 @@ class Emitter:
         return producer.resource, array
 
     def add(self, name: str, values: Array, note: str = "") -> str:
-        """A table computed at compile time; returns its C name."""
+        """A table computed at compile time, once for all rows of a layer; returns its C name."""
+        key = (name, note, values.dtype.str, values.tobytes())
+        if key in self._tables:
+            return self._tables[key]
         own = f"{self.prefix}_w_{self._names.new(name)}"
         sizes = "x".join(map(str, values.shape))
         element = "float" if values.dtype == np.float32 else f"{values.dtype}_t"
         self.weights.append(Weights(own, element, f"{name}  {sizes}{f', {note}' if note else ''}", values))
+        self._tables[key] = own
         return own
 
 

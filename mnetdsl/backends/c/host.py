@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -101,10 +102,13 @@ class HostRunner:
         arena = np.empty(self.package.plan.arena_bytes + 8, np.uint8)
         arena = arena[-arena.ctypes.data % 8 :]
         for index in range(batch):
+            written: Counter[int] = Counter()
 
-            def keep(layer: int, address: int, size: int, index: int = index) -> None:
+            def keep(layer: int, address: int, size: int, index: int = index, at: Counter[int] = written) -> None:
+                """A layer comes whole or, by rows, in pieces."""
                 for name in sources.get(layer, ()):
-                    ctypes.memmove(layers[name][index : index + 1].ctypes.data, address, size)
+                    ctypes.memmove(layers[name][index : index + 1].ctypes.data + at[layer], address, size)
+                at[layer] += size
 
             images = [array[index : index + 1] for array in arrays]
             status = self.library.call(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
@@ -14,7 +14,7 @@ from mnetdsl.backends.c.identifiers import Names, comment_text, identifier
 from mnetdsl.backends.c.literals import float_literal
 from mnetdsl.backends.c.ops import RULES
 from mnetdsl.backends.c.ops.constant import choose_copy, emit_copy
-from mnetdsl.backends.c.program import ArenaLine, CPort, Layer, Program
+from mnetdsl.backends.c.program import ArenaLine, CPort, Layer, Program, RowProgram
 from mnetdsl.backends.c.quantized import QUANTIZED_RULES
 from mnetdsl.backends.c.quantized.dsp import dsp_rule
 from mnetdsl.backends.c.quantized.helium import helium_rule
@@ -32,7 +32,7 @@ API_VERSION = 1
 CODELESS = frozenset({"constant", "reshape"})
 """A table, and another view of the same bytes."""
 COMMENT_WIDTH = 100
-_PARAMETERS = ("ctx", "arena", "bytes", "failed", "status", "i", "wrong", "context", "argc", "argv")
+PARAMETERS = ("ctx", "arena", "bytes", "failed", "status", "i", "wrong", "context", "argc", "argv")
 """Names that generated functions use beside those of inputs and outputs."""
 _LIBM = {
     "sigmoid": ("expf", "fabsf"),
@@ -50,12 +50,14 @@ class Options:
 
     `alignment` in bytes of every buffer and of the arena: 4 is what float32 needs, 8 suits wider loads.
     `selftest` embeds inputs and expected outputs in a file of its own. `core` is what the code is made for, whose
-    kernels have a portable twin each; None: any machine with a C compiler.
+    kernels have a portable twin each; None: any machine with a C compiler. `rows` takes the image row by row
+    (docs/decisions/0008-rows.md).
     """
 
     alignment: int = 4
     selftest: SelfTest | None = None
     core: Core | None = None
+    rows: bool = False
 
     def __post_init__(self) -> None:
         if self.alignment not in (4, 8):
@@ -63,7 +65,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class _Step:
+class Step:
     """An operation, or the copy to an output port, with its kernel."""
 
     op: Op | None
@@ -78,7 +80,7 @@ def plan_memory(module: Module, alignment: int = 4, core: Core | None = None) ->
 
     Raises `MnetError` (MN1110, MN1111) where an operation has no C kernel.
     """
-    return _plan(module, _steps(module, core), alignment)
+    return _plan(module, steps_of(module, core), alignment)
 
 
 def lower(module: Module, name: str, options: Options) -> tuple[Program, Plan, tuple[Op | None, ...]]:
@@ -87,15 +89,33 @@ def lower(module: Module, name: str, options: Options) -> tuple[Program, Plan, t
     Raises `MnetError`: as `plan_memory`, and MN0720 or MN1112 where weights are missing or not finite.
     """
     prefix = identifier(name)
-    steps = _steps(module, options.core)
+    steps = steps_of(module, options.core)
     plan = _plan(module, steps, options.alignment)
-    names = Names(_PARAMETERS)
-    inputs = _ports(module.graph.inputs, names)
-    outputs = _ports(module.graph.outputs, names)
+    names = Names(PARAMETERS)
+    inputs = ports(module.graph.inputs, names)
+    outputs = ports(module.graph.outputs, names)
     emitter = Emitter(module, prefix, plan, inputs, outputs)
-    layers = tuple(_layer(index, step, emitter, outputs) for index, step in enumerate(steps))
-    functions = frozenset(call.function for layer in layers for call in layer.calls)
-    used = sorted({step.choice.activation for step in steps} - {"none"})
+    layers = tuple(layer_of(index, step, emitter, outputs) for index, step in enumerate(steps))
+    activations = {step.choice.activation for step in steps}
+    program = assemble(module, prefix, options, emitter, layers, activations, None)
+    return program, plan, tuple(step.op for step in steps)
+
+
+def assemble(
+    module: Module,
+    prefix: str,
+    options: Options,
+    emitter: Emitter,
+    layers: Sequence[Layer],
+    activations: Set[str],
+    rows: RowProgram | None,
+) -> Program:
+    """The program of `layers`, and of `rows` in front of them, from all that their rules left in `emitter`."""
+    plan = emitter.plan
+    calls = [call for layer in layers for call in layer.calls]
+    calls += [call for unit in (() if rows is None else rows.units) for call in unit.calls]
+    functions = frozenset(call.function for call in calls)
+    used = sorted(activations - {"none"})
     program = Program(
         name=prefix,
         macro=prefix.upper(),
@@ -104,13 +124,13 @@ def lower(module: Module, name: str, options: Options) -> tuple[Program, Plan, t
         arena_bytes=plan.arena_bytes,
         arena_alignment=plan.alignment,
         lower_bound=plan.lower_bound,
-        peak_layer=comment_text(layers[plan.peak].name) if layers else "",
+        peak_layer=comment_text(layers[plan.peak].name) if rows is None and layers else "",
         peak_buffers=tuple(
             ArenaLine(comment_text(b.name), b.offset, b.size) for b in sorted(plan.peak_buffers, key=lambda b: b.offset)
         ),
-        inputs=inputs,
-        outputs=outputs,
-        layers=layers,
+        inputs=tuple(emitter.inputs),
+        outputs=tuple(emitter.outputs),
+        layers=tuple(layers),
         shapes=tuple(emitter.shapes),
         weights=tuple(emitter.weights),
         functions=functions,
@@ -118,7 +138,7 @@ def lower(module: Module, name: str, options: Options) -> tuple[Program, Plan, t
         kernels=tuple(emitter.kernels[name] for name in sorted(emitter.kernels)),
         activations=tuple(used),
         libm=_libm(used, functions),
-        needs_math=any("HUGE_VALF" in text for layer in layers for call in layer.calls for text in call.arguments),
+        needs_math=any("HUGE_VALF" in text for call in calls for text in call.arguments),
         arena_functions=tuple(
             (name, C_TYPES[element.value])
             for element, name in ARENA_FUNCTIONS.items()
@@ -127,22 +147,23 @@ def lower(module: Module, name: str, options: Options) -> tuple[Program, Plan, t
         program_hash="",
         weights_hash=_weights_hash(emitter),
         selftest=selftest_vectors(module, options.selftest) if options.selftest else None,
+        rows=rows,
     )
-    return replace(program, program_hash=_program_hash(program)), plan, tuple(step.op for step in steps)
+    return replace(program, program_hash=_program_hash(program))
 
 
-def _steps(module: Module, core: Core | None) -> list[_Step]:
+def steps_of(module: Module, core: Core | None) -> list[Step]:
     steps = []
     for op in module.graph.operations:
         rule = rule_of(op, core)
         if rule is not None:
             choice = rule.choose(op)
-            steps.append(_Step(op, None, rule, choice, Task(layer_label(op), choice.reads, op.result, choice.modes)))
+            steps.append(Step(op, None, rule, choice, Task(layer_label(op), choice.reads, op.result, choice.modes)))
     for index in copied_outputs(module.graph):
         port = module.graph.outputs[index]
         choice = choose_copy(port.value)
         task = Task(port.name, choice.reads, Value(port.value.type), choice.modes)
-        steps.append(_Step(None, index, None, choice, task))
+        steps.append(Step(None, index, None, choice, task))
     return steps
 
 
@@ -176,12 +197,12 @@ def core_rule(op: Op, core: Core) -> Rule[Any] | None:
     return rule or (dsp_rule(op) if core.dsp else None)
 
 
-def _plan(module: Module, steps: Sequence[_Step], alignment: int) -> Plan:
+def _plan(module: Module, steps: Sequence[Step], alignment: int) -> Plan:
     copies = {step.task.writes: Place(Space.OUTPUT, step.port) for step in steps if step.port is not None}
     return make_plan(module.graph, [step.task for step in steps], alignment, copies)
 
 
-def _ports(ports: Sequence[Port], names: Names) -> tuple[CPort, ...]:
+def ports(ports: Sequence[Port], names: Names) -> tuple[CPort, ...]:
     found = []
     for port in ports:
         name = names.new(port.name)
@@ -224,8 +245,10 @@ def _numbers(values: object) -> str:
     return texts[0] if len(set(texts)) == 1 else f"[{', '.join(texts)}]"
 
 
-def _layer(index: int, step: _Step, emitter: Emitter, outputs: Sequence[CPort]) -> Layer:
-    emitter.enter(step.choice, emitter.plan.steps[index])
+def layer_of(index: int, step: Step, emitter: Emitter, outputs: Sequence[CPort], planned: int | None = None) -> Layer:
+    """The layer of a step with all of its maps; `planned` is its number in the plan where that is not `index`."""
+    planned = index if planned is None else planned
+    emitter.enter(step.choice, emitter.plan.steps[planned])
     if step.op is None:
         assert step.port is not None
         target = f"ctx->out_{outputs[step.port].name}"
@@ -242,23 +265,23 @@ def _layer(index: int, step: _Step, emitter: Emitter, outputs: Sequence[CPort]) 
         index=index,
         name=name,
         opcode="copy" if step.op is None else step.op.opcode,
-        comment=tuple(map(comment_text, _comment(index, name, place, step, emitter.plan))),
+        comment=tuple(map(comment_text, layer_comment(index, name, place, step, emitter.plan, planned))),
         calls=tuple(calls),
         output=target,
         output_bytes=step.task.writes.type.byte_size,
     )
 
 
-def _comment(index: int, name: str, place: str, step: _Step, plan: Plan) -> list[str]:
+def layer_comment(index: int, name: str, place: str, step: Step, plan: Plan, planned: int) -> list[str]:
     """Two lines: what the layer is and where it was written; where its tensors lie and what it costs."""
     choice = step.choice
-    shapes = " + ".join(_sizes(value.type) for value in choice.reads)
+    shapes = " + ".join(sizes(value.type) for value in choice.reads)
     suffix = "" if choice.activation in ("none", choice.title) else f", {choice.activation}"
-    first = f"[{index}] {name}  {choice.title}, {shapes} -> {_sizes(step.task.writes.type)}{suffix}"
+    first = f"[{index}] {name}  {choice.title}, {shapes} -> {sizes(step.task.writes.type)}{suffix}"
     if place:
         first += " " * max(2, COMMENT_WIDTH - len(first) - len(place)) + place
-    parts = [f"in {_where(value, plan)}" for value in choice.reads] + [f"out {_where(step.task.writes, plan)}"]
-    scratch = plan.steps[index].scratch
+    parts = [f"in {where(value, plan)}" for value in choice.reads] + [f"out {where(step.task.writes, plan)}"]
+    scratch = plan.steps[planned].scratch
     if scratch is not None:
         parts.append(f"scratch arena+0x{scratch.offset:04x} ({scratch.size} B)")
     if choice.macs:
@@ -266,11 +289,11 @@ def _comment(index: int, name: str, place: str, step: _Step, plan: Plan) -> list
     return [first, "   ".join(parts)]
 
 
-def _sizes(type: TensorType) -> str:
+def sizes(type: TensorType) -> str:
     return "x".join(map(str, type.shape[1:])) or "1"
 
 
-def _where(value: Value, plan: Plan) -> str:
+def where(value: Value, plan: Plan) -> str:
     place = plan.place(value)
     if place.space is not Space.ARENA:
         return f"{place.space.value} ({value.type.byte_size} B)"
@@ -302,5 +325,6 @@ def _program_hash(program: Program) -> str:
     parts: list[object] = [program.version, program.api_version, program.arena_bytes, program.arena_alignment]
     parts += [program.inputs, program.outputs, program.layers, program.shapes, program.sources, program.activations]
     parts += program.kernels
+    parts += [] if program.rows is None else [program.rows]
     parts += [sorted(program.functions), [(table.type, table.name, table.comment) for table in program.weights]]
     return hashlib.sha256(repr(parts).encode()).hexdigest()

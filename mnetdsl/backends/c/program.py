@@ -81,6 +81,47 @@ class CPort:
 
 
 @dataclass(frozen=True)
+class Unit:
+    """Some rows of a layer: kernel calls with all addresses in them. `layer` is its index.
+
+    `output` points to `output_bytes` of the result, empty where the unit only makes room.
+    """
+
+    layer: int
+    calls: tuple[Call, ...]
+    output: str = ""
+    output_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class RowProgram:
+    """The front of a network by rows: what a row is computed by, and in which order.
+
+    The first `image_units` units read a row of the image each and move on to the next. Layers behind the front have the
+    numbers behind those of the units, and stand at the end of the schedule.
+    """
+
+    units: tuple[Unit, ...]
+    image_units: int
+    schedule: tuple[int, ...]
+    image: CPort
+
+    @property
+    def rows(self) -> int:
+        """Of the image."""
+        return self.image.shape[0]
+
+    @property
+    def row_elements(self) -> int:
+        return self.image.elements // self.rows
+
+    @property
+    def number(self) -> str:
+        """C type of the number of a unit."""
+        return "uint8_t" if max(self.schedule) < 256 else "uint16_t"
+
+
+@dataclass(frozen=True)
 class SelfTestVectors:
     """Inputs and expected outputs as array bodies, beside the largest difference that passes."""
 
@@ -137,6 +178,7 @@ class Program:
     program_hash: str
     weights_hash: str
     selftest: SelfTestVectors | None
+    rows: RowProgram | None = None
 
     def variants(self, *functions: str) -> list[tuple[str, str]]:
         """Element types of input and output with which layers call any of these kernels: `conv2d_i8_i8`, …"""
@@ -151,6 +193,11 @@ class Program:
     def uses(self, *functions: str) -> bool:
         """Whether a layer calls one of these kernels."""
         return any(function in self.functions for function in functions)
+
+    @property
+    def end(self) -> str:
+        """C text of the number of steps of an inference."""
+        return f"{self.macro}_LAYER_COUNT" if self.rows is None else str(len(self.rows.schedule))
 
     @property
     def stamp(self) -> str:

@@ -80,6 +80,7 @@ def _environment() -> Environment:
     )
     environment.filters["c_string"] = string_literal
     environment.filters["wrapped"] = _wrapped
+    environment.filters["wrapped_at"] = lambda text, indent: " " * indent + _wrapped(text, indent)
     return environment
 
 

@@ -1,0 +1,215 @@
+"""Layers computed row by row as far as possible (docs/decisions/0008-rows.md): the order, the strips, their memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mnetdsl.ir.core import Value
+from mnetdsl.plan.placement import Layout, find_offsets
+from mnetdsl.plan.sweep import Axis
+
+
+@dataclass(frozen=True)
+class RowRead:
+    """An operand of a task: row r of the result reads the rows of `value` that position r of `axis` covers."""
+
+    value: Value
+    axis: Axis
+
+
+@dataclass(frozen=True, eq=False)
+class RowTask:
+    """An operation that can compute any row of its result [1, H, …] from some rows of its operands."""
+
+    name: str
+    reads: tuple[RowRead, ...]
+    writes: Value
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows [first, first + rows) of an operand, which lie from `slot` on in its strip."""
+
+    first: int
+    rows: int
+    slot: int
+
+
+@dataclass(frozen=True)
+class RowStep:
+    """Task `task` computes row `row` into `slot` of its strip, where `kept` rows from `moved` on go to the front first.
+
+    A `moved` of 0 moves nothing. `parts` stand beside the task's reads.
+    """
+
+    task: int
+    row: int
+    slot: int
+    moved: int
+    kept: int
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class RowSchedule:
+    """Every step in order; `depths` are rows of each task's strip, those of the last task all of its map."""
+
+    tasks: tuple[RowTask, ...]
+    steps: tuple[RowStep, ...]
+    depths: tuple[int, ...]
+    alive: np.ndarray[tuple[int, int], np.dtype[np.bool_]]
+    """[task, step]: whether a strip holds a row that is read, written or still needed."""
+
+    def strip_bytes(self, task: int) -> int:
+        return self.depths[task] * row_bytes(self.tasks[task].writes)
+
+
+def row_bytes(value: Value) -> int:
+    """Of one row of a map [1, H, …]."""
+    return value.type.byte_size // value.type.shape[1]
+
+
+def schedule_rows(tasks: Sequence[RowTask], source: Value) -> RowSchedule:
+    """The order that ends with all rows of the last task's result. `source` is given from outside, a row at a time."""
+    indices = {task.writes: index for index, task in enumerate(tasks)}
+    reach = [[_ends(read.axis) for read in task.reads] for task in tasks]
+    order = _order(tasks, source, indices, reach)
+    trace = _Trace(tasks, indices, reach)
+    for task, _ in order:
+        trace.note(task)
+        trace.advance(task)
+    trace.depths[-1] = tasks[-1].writes.type.shape[1]
+    steps = _steps(tasks, order, indices, reach, trace.depths)
+    return RowSchedule(tuple(tasks), tuple(steps), tuple(trace.depths), np.array(trace.alive).T)
+
+
+Ends = tuple[list[int], list[int]]
+"""First and last row of an operand for each row of a result."""
+
+
+def _ends(axis: Axis) -> Ends:
+    first, last = axis.reach()
+    return first.tolist(), last.tolist()
+
+
+def _order(
+    tasks: Sequence[RowTask], source: Value, indices: Mapping[Value, int], reach: Sequence[Sequence[Ends]]
+) -> list[tuple[int, int]]:
+    """(task, row) by demand, without recursion: a chain of layers may be long."""
+    produced = [0] * len(tasks)
+    order: list[tuple[int, int]] = []
+    last = len(tasks) - 1
+    stack = [(last, tasks[last].writes.type.shape[1])]
+    while stack:
+        task, count = stack[-1]
+        if produced[task] >= count:
+            stack.pop()
+            continue
+        row = produced[task]
+        missing = (
+            (indices[read.value], ends[row] + 1)
+            for (_, ends), read in zip(reach[task], tasks[task].reads, strict=True)
+            if read.value is not source
+        )
+        wanted = next(((index, rows) for index, rows in missing if produced[index] < rows), None)
+        if wanted is not None:
+            stack.append(wanted)
+            continue
+        order.append((task, row))
+        produced[task] += 1
+    return order
+
+
+class _Trace:
+    """Rows that are made and still needed, step by step."""
+
+    def __init__(self, tasks: Sequence[RowTask], indices: Mapping[Value, int], reach: Sequence[Sequence[Ends]]) -> None:
+        self.depths = [1] * len(tasks)
+        self.alive: list[list[bool]] = []
+        self.oldest = [0] * len(tasks)
+        """Of each map, the first row that somebody is still to read."""
+        self.produced = [0] * len(tasks)
+        self._sources = [[indices[read.value] for read in task.reads if read.value in indices] for task in tasks]
+        self._readers: list[list[tuple[int, list[int]]]] = [[] for _ in tasks]
+        for number, reader in enumerate(tasks):
+            for (first, _), read in zip(reach[number], reader.reads, strict=True):
+                if read.value in indices:
+                    self._readers[indices[read.value]].append((number, [*first, read.axis.size]))
+        for task in range(len(tasks)):
+            self._age(task)
+
+    def note(self, task: int) -> None:
+        """Before `task` makes a row: what is alive, and how many rows of the task's map there are with the new one."""
+        self.alive.append([made > oldest for made, oldest in zip(self.produced, self.oldest, strict=True)])
+        self.alive[-1][task] = True
+        row = self.produced[task]
+        self.depths[task] = max(self.depths[task], row + 1 - min(self.oldest[task], row))
+
+    def advance(self, task: int) -> None:
+        self.produced[task] += 1
+        for source in self._sources[task]:
+            self._age(source)
+
+    def _age(self, task: int) -> None:
+        if self._readers[task]:
+            self.oldest[task] = min(first[self.produced[reader]] for reader, first in self._readers[task])
+
+
+def _steps(
+    tasks: Sequence[RowTask],
+    order: Sequence[tuple[int, int]],
+    indices: Mapping[Value, int],
+    reach: Sequence[Sequence[Ends]],
+    depths: Sequence[int],
+) -> list[RowStep]:
+    """Where rows lie in strips of `depths` rows. The oldest row needed comes to the front where a strip is full."""
+    trace, base = _Trace(tasks, indices, reach), [0] * len(tasks)
+    steps: list[RowStep] = []
+    for task, row in order:
+        parts = []
+        for (first, last), read in zip(reach[task], tasks[task].reads, strict=True):
+            index = indices.get(read.value)
+            slot = 0 if index is None else first[row] - base[index]
+            parts.append(Part(first[row], last[row] - first[row] + 1, slot))
+        moved = kept = 0
+        if row - base[task] == depths[task]:
+            oldest = min(trace.oldest[task], row)
+            moved, kept = oldest - base[task], row - oldest
+            base[task] = oldest
+        steps.append(RowStep(task, row, row - base[task], moved if kept else 0, kept, tuple(parts)))
+        trace.advance(task)
+    return steps
+
+
+def pack_strips(
+    schedule: RowSchedule, scratch: Sequence[int], alignment: int
+) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    """Offsets of the strips of all tasks but the last, offsets of each task's scratch memory, and bytes for all.
+
+    `scratch` are bytes for each task, in use while one of its rows is computed.
+    """
+    count = len(schedule.tasks)
+    own = np.zeros((count, len(schedule.steps)), np.bool_)
+    for position, step in enumerate(schedule.steps):
+        own[step.task, position] = scratch[step.task] > 0
+    used = np.concatenate([schedule.alive[: count - 1], own])
+    sizes = (*(schedule.strip_bytes(task) for task in range(count - 1)), *scratch)
+    if not sizes:
+        return (), (), 0
+    meets = used.astype(np.float32) @ used.astype(np.float32).T > 0
+    forbidden: list[dict[int, tuple[tuple[int, int], ...]]] = [
+        {j: ((-sizes[i], sizes[j]),) for j in np.flatnonzero(meets[i]).tolist() if j != i} for i in range(len(sizes))
+    ]
+    bound = int((used * np.array(sizes)[:, None]).sum(axis=0).max(initial=0))
+    lives = used.sum(axis=1)
+    indices = range(len(sizes))
+    starts = [
+        sorted(indices, key=lambda i: (-sizes[i], i)),
+        sorted(indices, key=lambda i: (-int(lives[i]), -sizes[i], i)),
+        sorted(indices, key=lambda i: (-sizes[i] * int(lives[i]), i)),
+    ]
+    offsets, top = find_offsets(Layout(sizes, tuple(forbidden), alignment), starts, bound)
+    return tuple(offsets[: count - 1]), tuple(offsets[count - 1 :]), top

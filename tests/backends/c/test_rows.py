@@ -1,0 +1,170 @@
+"""C that runs by rows: the same bits in every layer, exactly the stated memory, and less of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import mnetdsl
+from mnetdsl.backends.c import Options, generate, plan_memory, plan_rows
+from mnetdsl.backends.c.host import HostLibrary, HostRunner
+from mnetdsl.diagnostics import MnetError
+from mnetdsl.files import write_folder
+from mnetdsl.importers.tflite import import_tflite
+from mnetdsl.interpreter import run
+from mnetdsl.ir.core import Module, Value
+from mnetdsl.targets import CORES
+from tests.backends.c.harness import STRICT, random_inputs, run_command
+from tests.backends.c.networks import small_mobilenet
+from tests.backends.c.quantized.layers import Layers, different
+from tests.backends.c.quantized.test_networks import I8, quantized
+from tests.backends.c.test_package import touched_bytes
+from tests.toolchain import require
+
+Array = NDArray[Any]
+HERE = Path(__file__).parent
+MODELS = Path(os.environ.get("MNET_DATA", "../shared/data")) / "models"
+TARGETS = [None, "cortex-m4", "cortex-m55"]
+
+
+def options(core: str | None) -> Options:
+    return Options(core=None if core is None else CORES[core], rows=True)
+
+
+@pytest.mark.parametrize("core", TARGETS)
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("mobilenet_v1", {"alpha": 0.25, "resolution": 64}),
+        ("mobilenet_v2", {"alpha": 0.35, "resolution": 64}),
+        ("mobilenet_v3_small", {"alpha": 0.75, "resolution": 64}),
+    ],
+)
+def test_every_layer_has_the_interpreters_bits(name: str, parameters: dict[str, float], core: str | None) -> None:
+    require("gcc")
+    module = quantized(name, I8, **parameters)
+    image = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype(np.uint8)
+    inputs = {"image": np.concatenate([image, 255 * (image > 127)]).astype(np.uint8)}
+    expected: dict[str, Array] = {}
+    outputs = run(module, inputs, lambda op, array: expected.__setitem__(op.name, array))
+    runner = HostRunner(module, options(core))
+    wanted = {op.name for op in module.graph.operations if op.opcode != "constant"}
+    expected = {name: array for name, array in expected.items() if name in wanted} | outputs
+    assert different(runner.run(inputs, observe=wanted), expected) == []
+    whole = plan_memory(module, core=options(core).core).arena_bytes
+    assert runner.package.plan.arena_bytes <= whole
+    assert runner.package.plan.arena_bytes == plan_rows(module, options(core).core).arena_bytes
+
+
+def test_a_float_network_has_the_bits_of_its_whole_image() -> None:
+    """V2: expansion, depthwise and projection in order, residuals added in place of nothing."""
+    require("gcc")
+    module = mnetdsl.load("mobilenet_v2", alpha=0.35, resolution=64).with_weights("random:1").optimized()
+    inputs = random_inputs(module)
+    whole, rows = HostRunner(module).run(inputs), HostRunner(module, options(None)).run(inputs)
+    for name, array in whole.items():
+        np.testing.assert_array_equal(rows[name], array)
+
+
+WINDOWS: list[dict[str, Any]] = [
+    {"filter": (3, 3), "padding": (1, 1, 1, 1), "strides": (1, 1)},
+    {"filter": (3, 3), "padding": (0, 1, 0, 1), "strides": (2, 2)},
+    {"filter": (5, 5), "padding": (2, 2, 2, 2), "strides": (1, 1)},
+    {"filter": (5, 5), "padding": (1, 2, 1, 2), "strides": (2, 2)},
+    {"filter": (3, 3), "padding": (2, 2, 2, 2), "strides": (1, 1), "dilations": (2, 2)},
+    {"filter": (2, 2), "padding": (0, 0, 0, 0), "strides": (3, 3)},
+]
+
+
+@pytest.mark.parametrize("core", TARGETS)
+@pytest.mark.parametrize("number", range(len(WINDOWS)))
+def test_windows_of_all_kinds_run_by_rows(number: int, core: str | None) -> None:
+    """The image itself is read by a window, so a strip of it is kept; a residual waits; pools stand behind."""
+    require("gcc")
+    settings = dict(WINDOWS[number])
+    filter = settings.pop("filter")
+    layers = Layers(number)
+    image = layers.input(16, 13, 4)
+    first = layers.weighted("conv2d", image, (*filter, 4, 8), "relu", **settings)
+    x = layers.weighted("conv2d", first, (1, 1, 8, 12))
+    y = layers.weighted("depthwise_conv2d", x, (3, 3, 12, 1), padding=(1, 1, 1, 1))
+    z = layers.op("add", {"left": x, "right": y}, layers.storage())
+    deep = layers.weighted("depthwise_conv2d", z, (*filter, 12, 1), "relu", **_fitting(settings, z, filter))
+    pooled = layers.op("max_pool", {"input": deep}, deep.type.storage, kernel=(2, 2), padding=(1, 0, 0, 1))
+    layers.output(layers.weighted("conv2d", pooled, (1, 1, 12, 6)))
+    inputs = layers.inputs()
+    expected = layers.expected(inputs)
+    names = {op.name for op in layers.module.graph.operations if op.opcode != "constant"}
+    runner = HostRunner(layers.module, options(core))
+    found = runner.run(inputs, observe=names)
+    # Rows that no window reads are not computed.
+    shown = {name: array for name, array in expected.items() if number != 5 or name.startswith("out")}
+    shown.pop("image", None)
+    assert different(found, {name: array for name, array in shown.items() if name in found}) == []
+
+
+def _fitting(settings: dict[str, Any], value: Value, filter: tuple[int, int]) -> dict[str, Any]:
+    reach = (filter[0] - 1) * settings.get("dilations", (1, 1))[0] + 1
+    return settings if min(value.type.shape[1:3]) >= reach else {**settings, "padding": (reach - 1,) * 4}
+
+
+def test_wrong_calls_and_all_ways_to_feed(tmp_path: Path) -> None:
+    require("gcc")
+    package = generate(small_mobilenet(), options=options(None))
+    write_folder(tmp_path, {**package.files, "rows.c": (HERE / "rows.c").read_bytes()})
+    flags = ["-std=c99", *STRICT, "-fsanitize=address,undefined"]
+    run_command(["gcc", *flags, "rows.c", "tiny.c", "tiny_weights.c", "-lm", "-o", "rows"], tmp_path)
+    run_command(["./rows"], tmp_path)
+
+
+@pytest.mark.parametrize("core", TARGETS)
+def test_exactly_the_stated_arena_is_touched(core: str | None) -> None:
+    require("gcc")
+    module = quantized("mobilenet_v1", I8, alpha=0.25, resolution=64)
+    package = generate(module, options=options(core))
+    size = package.program.arena_bytes
+    outputs: list[Array] = [
+        np.empty(port.value.type.shape[1:], port.value.type.element.dtype) for port in module.graph.outputs
+    ]
+    touched = touched_bytes(HostLibrary(package), module, size, outputs)
+    assert not touched[size:].any()
+    assert touched[size - 4 : size].any()
+
+
+@pytest.mark.skipif(not MODELS.is_dir(), reason="MNET_DATA has no models")
+def test_memory_of_a_real_network(tmp_path: Path) -> None:
+    """vww_96: 20 KB by rows, 48 KB with the whole image (KERNELS.md)."""
+    write_folder(tmp_path, import_tflite(str(MODELS / "vww_96_int8.tflite")).files)
+    module = mnetdsl.load(tmp_path).with_weights().optimized()
+    for core in TARGETS:
+        arena = plan_rows(module, options(core).core).arena_bytes
+        assert arena <= 20 * 1024
+        assert arena + 96 * 96 * 3 <= 48 * 1024
+
+
+def test_the_same_network_gives_the_same_bytes() -> None:
+    module = quantized("mobilenet_v1", I8, alpha=0.25, resolution=32)
+    assert generate(module, options=options(None)).files == generate(module, options=options(None)).files
+
+
+@pytest.mark.parametrize("kind", ["dense first", "two inputs"])
+def test_what_takes_no_rows_is_told(kind: str) -> None:
+    layers = Layers(1)
+    x = layers.input(4, 4, 2)
+    if kind == "dense first":
+        x = layers.op("reshape", {"input": x}, shape=(32,))
+        layers.output(layers.weighted("dense", x, (32, 3)))
+    else:
+        layers.output(layers.op("add", {"left": x, "right": layers.input(4, 4, 2)}, layers.storage()))
+    with pytest.raises(MnetError) as raised:
+        _rows(layers.module)
+    assert [item.code for item in raised.value.diagnostics] == ["MN1115"]
+
+
+def _rows(module: Module) -> None:
+    plan_rows(module)
