@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,14 @@ import click
 from mnetdsl.cli.options import is_name, json_option, load_with_weights, network_options, weights_option
 
 if TYPE_CHECKING:
+    from mnetdsl.quantize.network import QuantizedNetwork
+    from mnetdsl.quantize.report import TensorReport
     from mnetdsl.sema.values import Constant
 
 OBSERVERS = ("auto", "min-max", "moving-average", "percentile", "mse", "kl")
 STEPS = 1000
+FEW = 16
+"""Images below which the report says that they are few."""
 
 
 @click.command(
@@ -54,6 +58,13 @@ Examples:
     help="How ranges follow from what is seen; auto takes the best for each tensor.",
 )
 @click.option("--int16", "wide", multiple=True, metavar="LAYER", help="Store a layer's result in 16 bits. Repeatable.")
+@click.option(
+    "--int16-worst",
+    "widest",
+    type=click.IntRange(0),
+    default=0,
+    help="Store so many results, the costliest, in 16 bits.",
+)
 @click.option("--float", "in_float", multiple=True, metavar="LAYER", help="Compute a layer in float. Repeatable.")
 @click.option("--no-equalize", is_flag=True, help="Leave the channels as they are.")
 @click.option("--no-bias-correction", is_flag=True, help="Leave the biases as they are.")
@@ -74,6 +85,7 @@ def command(
     central: float,
     ranges: str,
     wide: tuple[str, ...],
+    widest: int,
     in_float: tuple[str, ...],
     no_equalize: bool,
     no_bias_correction: bool,
@@ -87,10 +99,11 @@ def command(
     folder: the text with a table of the tensors' scales, which people may read and edit, and the integer weights.
     Measure on other images than those it was calibrated on.
     """
-    from mnetdsl.cli.console import counting, talk
+    from mnetdsl.cli.console import counting, print_json, talk
     from mnetdsl.images import Resize
     from mnetdsl.quantize.network import Pictures
     from mnetdsl.quantize.quantizer import Settings
+    from mnetdsl.quantize.report import report
     from mnetdsl.quantize.tuning import Techniques
 
     if name is not None and not is_name(name):
@@ -103,12 +116,45 @@ def command(
         equalize=not no_equalize,
         techniques=Techniques(bias_correction=not no_bias_correction, learned_rounding=not nearest),
         wide=frozenset(wide),
+        widest=widest,
         in_float=frozenset(in_float),
     )
     pictures = Pictures(calibrate, skip, limit, Resize(resize), central)
     with counting(f"quantizing {network.name}", STEPS) as advance:
         result = network.quantize(pictures, folder, settings=settings, name=own, progress=_shares(advance))
+    rows = report(result.found)
+    if layout == "json":
+        print_json(_as_json(result, rows))
+    else:
+        _print_text(result, rows)
     talk(f"wrote {' and '.join(str(Path(folder) / path) for path in result.files)}")
+
+
+def _as_json(result: QuantizedNetwork, rows: Sequence[TensorReport]) -> dict[str, object]:
+    return {
+        "name": result.name,
+        "images": result.found.images,
+        "tensors": [row.as_json() for row in rows],
+        "equalized": [{"tensors": list(item.tensors), "spread": item.spread} for item in result.found.equalized],
+        "files": list(result.files),
+    }
+
+
+def _print_text(result: QuantizedNetwork, rows: Sequence[TensorReport]) -> None:
+    from mnetdsl.cli.console import print_table
+    from mnetdsl.quantize.report import HEADER, RIGHT
+
+    found = result.found
+    print_table(HEADER, [row.cells() for row in rows], RIGHT)
+    print()
+    tensors = sum(len(item.tensors) for item in found.equalized)
+    print(f"{found.images} images; {tensors} tensors equalized in {len(found.equalized)} groups")
+    for name, cost in found.costs.items():
+        print(f"16 bits: {name}, in 8 bits {100 * cost:.2g} % of the outputs' power is its noise")
+    if found.images < FEW:
+        print(f"{found.images} images tell little of what the network will see: take some 100")
+    if found.tuned_images < found.images:
+        print(f"weights are rounded on {found.tuned_images} of them, as many as fit into memory")
 
 
 def _shares(advance: Callable[[int], None]) -> Callable[[str, float], None]:

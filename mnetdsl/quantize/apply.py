@@ -19,11 +19,12 @@ from mnetdsl.ir.ops.conv2d import Conv2d
 from mnetdsl.ir.ops.dense import Dense
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
 from mnetdsl.ir.ops.quantize import Dequantize, Quantize, Requantize
-from mnetdsl.ir.types import ElementType, Storage, TensorType
+from mnetdsl.ir.ops.unary import UnaryOp
+from mnetdsl.ir.types import ElementType, Quantization, Storage, TensorType
 from mnetdsl.ir.verifier import FOLLOWING, verify
 from mnetdsl.passes.pass_manager import run_passes
 from mnetdsl.passes.pipelines import QUANTIZABLE
-from mnetdsl.sema.quantization import QuantizedTensor
+from mnetdsl.sema.quantization import QuantizedTensor, float32
 
 INDICES = frozenset({"argmax"})
 """Operations whose result is no quantity, and has no scale."""
@@ -169,9 +170,21 @@ class _Quantizer:
             if row is not None and row.storage != result.type.storage:
                 result = self._converted(result, row.storage, op.location.named(f"{op.name}.requantize"))
             self.stored[op.result] = result
+        elif row is not None and self._narrows(op, row):
+            wide = type(op)(
+                self._operands(op), op.attributes, op.location.named(f"{op.name}.wide"), _wider(row.storage)
+            )
+            self.target.graph.operations.append(wide)
+            self.stored[op.result] = self._converted(wide.result, row.storage, op.location)
         elif row is not None:
             operands = self._weighted(op, row) if isinstance(op, WEIGHTED) else self._operands(op)
             self.stored[op.result] = self._copied(op, operands, row.storage)
+
+    def _narrows(self, op: Op, row: QuantizedTensor) -> bool:
+        """Whether `op` is a table of 16-bit numbers whose results are to be stored in 8: tables keep their type."""
+        if not isinstance(op, UnaryOp) or row.storage.element is ElementType.I16:
+            return False
+        return self._as_stored(op.input).type.element is ElementType.I16
 
     def _copied(self, op: Op, operands: Mapping[str, OperandArgument], storage: Storage | None) -> Value:
         copy = type(op)(operands, op.attributes, op.location, storage)
@@ -261,6 +274,15 @@ class _Quantizer:
         op = Requantize({"input": value}, {}, location, storage)
         self.target.graph.operations.append(op)
         return op.result
+
+
+def _wider(storage: Storage) -> Storage:
+    """16 bits for the numbers that `storage` holds in 8."""
+    assert storage.quantization is not None
+    scale, zero_point = storage.quantization.scale[0], storage.quantization.zero_point[0]
+    first = 0 if storage.element is ElementType.U8 else -128
+    largest = max(zero_point - first, first + 255 - zero_point) * scale
+    return Storage(ElementType.I16, Quantization.per_tensor(float32(largest / 32767), 0))
 
 
 def stored_type(module: Module, name: str) -> TensorType | None:

@@ -74,10 +74,7 @@ def choose_storages(
         opcode = "" if value.producer is None else value.producer.opcode
         seen = statistics[name]
         if name in wide:
-            storage = storage_for(*min_max(seen), ElementType.I16)
-            if opcode in FIXED:
-                storage = Storage(ElementType.I16, Quantization.per_tensor(_WIDE_FIXED, 0))
-            found[name] = Chosen(storage, "fixed" if opcode in FIXED else "min-max")
+            found[name] = widened(seen, Chosen(Storage(ElementType.I8), "fixed" if opcode in FIXED else "min-max"))
         elif opcode in FIXED:
             found[name] = Chosen(Storage(ElementType.I8, FIXED[opcode]), "fixed")
         elif value in outputs or isinstance(value.producer, Constant) or opcode == "normalize":
@@ -95,6 +92,14 @@ def choose_storages(
             best = min(options, key=lambda key: losses[value][key])
             found[names[value]] = Chosen(options[best], best)
     return found
+
+
+def widened(seen: TensorStatistics, chosen: Chosen) -> Chosen:
+    """16 bits for the tensor of `chosen`: all that was seen, with room for twice as much."""
+    if chosen.observer == "fixed":
+        return Chosen(Storage(ElementType.I16, Quantization.per_tensor(_WIDE_FIXED, 0)), "fixed")
+    low, high = min_max(seen)
+    return Chosen(storage_for(2 * low, 2 * high, ElementType.I16), "min-max")
 
 
 def _active(value: Value) -> Range:

@@ -18,7 +18,7 @@ from mnetdsl.ir.ops.constant import Constant
 from mnetdsl.quantize.apply import apply_quantization
 from mnetdsl.quantize.calibration import CENTRAL, Calibration, batched, calibrated_input, read_calibration
 from mnetdsl.quantize.quantizer import Progress, Quantized, Settings, quantize_module
-from mnetdsl.quantize.text import companions, quantized_text
+from mnetdsl.quantize.text import companions, deployment_text
 from mnetdsl.sema import Instance
 from mnetdsl.source import SourceFile
 from mnetdsl.weights import safetensors
@@ -77,7 +77,7 @@ def quantize_network(
     module = apply_quantization(instance.module, found.rows, f"{own}.mnet")
     arrays = found.arrays(module)
     module.resources = dict(arrays)
-    text = quantized_text(source, instance, own, _doc(instance, found), found.rows)
+    text = deployment_text(source, instance, own, _doc(instance, found), found.rows)
     files = {**beside, f"{own}.mnet": text.encode(), f"{own}.safetensors": safetensors.to_bytes(arrays)}
     if folder is not None:
         write_folder(Path(folder), files)

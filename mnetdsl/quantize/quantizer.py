@@ -1,9 +1,9 @@
 """From a float network and calibration images to the rows and integers of a quantized one.
 
 quantizable module
+  -> equalize     channels of one tensor to one range, where that changes nothing
   -> observe      what each tensor holds on the images
-  -> equalize     channels of one tensor to one range, where that changes nothing; observe again
-  -> choose       a storage for each tensor
+  -> choose       a storage for each tensor, 16 bits for those that cost most in 8, where asked for
   -> tune         integer weights and biases, layer by layer, and what each tensor then loses
 """
 
@@ -21,10 +21,11 @@ from mnetdsl.ir.core import Module, Op
 from mnetdsl.quantize.apply import FLOAT_ONLY, named_tensors, quantizable
 from mnetdsl.quantize.arrays import weight_arrays
 from mnetdsl.quantize.calibration import Calibration
-from mnetdsl.quantize.choose import AUTO, Chosen, choose_storages
-from mnetdsl.quantize.equalize import Equalized, equalize
+from mnetdsl.quantize.choose import AUTO, Chosen, choose_storages, widened
+from mnetdsl.quantize.equalize import Equalized, equalize, scalable_groups
 from mnetdsl.quantize.histogram import TensorStatistics
 from mnetdsl.quantize.observe import observe
+from mnetdsl.quantize.precision import check_wide, costliest
 from mnetdsl.quantize.simulate import peak_bytes
 from mnetdsl.quantize.tuning import Techniques, Tuned, tune
 from mnetdsl.sema.quantization import QuantizedTensor
@@ -33,10 +34,12 @@ Array = NDArray[np.generic]
 Progress = Callable[[str, float], None]
 """Told of a stage and of how much of it was done since the last call, as a share."""
 
-STAGES = {"observing": 2.0, "equalizing": 2.0, "choosing ranges": 3.0, "rounding weights": 6.0}
+STAGES = {"equalizing": 1.0, "observing": 2.0, "choosing ranges": 3.0, "rounding weights": 6.0}
 """Stages -> how long they take beside each other."""
 TUNING_BYTES = 3 << 30
 """Memory for the tensors of calibration images that are alive at once; more images than fit are left out there."""
+EQUALIZING_IMAGES = 32
+"""Images that the ranges of channels are taken from."""
 CHOOSING_IMAGES = 16
 """Images that candidates of storages are tried on."""
 
@@ -46,7 +49,7 @@ class Settings:
     """What a user may change; the defaults are meant to be enough.
 
     observer: of `ranges.OBSERVERS`, or `auto`. wide, in_float: tensors of 16 bits, and layers on real numbers, by
-    their names in the table.
+    their names in the table. widest: how many more tensors get 16 bits, those that cost most in 8.
     """
 
     observer: str = AUTO
@@ -54,11 +57,15 @@ class Settings:
     techniques: Techniques = field(default_factory=Techniques)
     wide: frozenset[str] = frozenset()
     in_float: frozenset[str] = frozenset()
+    widest: int = 0
 
 
 @dataclass(frozen=True)
 class Quantized:
-    """What was found. statistics and chosen by tensor; `module` is the `quantizable` one, with equalized weights."""
+    """What was found. statistics and chosen by tensor; `module` is the `quantizable` one, with equalized weights.
+
+    costs: of the tensors that were given 16 bits for it, noise of the outputs by 8 bits, in shares of their power.
+    """
 
     module: Module
     rows: tuple[QuantizedTensor, ...]
@@ -68,6 +75,7 @@ class Quantized:
     equalized: tuple[Equalized, ...]
     images: int
     tuned_images: int
+    costs: Mapping[str, float]
 
     def arrays(self, quantized: Module) -> dict[str, Array]:
         """The weight file for `quantized`, which `apply_quantization` makes of the network and `rows`."""
@@ -87,16 +95,18 @@ def quantize_module(
     settings = settings or Settings()
     module = quantizable(network)
     _check_layers(module, settings)
+    check_wide(module, settings.wide)
     batches = [{calibration.input: batch} for batch in calibration.batches]
     total = max(1, calibration.images)
-    statistics = observe(module, batches, lambda images: progress("observing", images / total))
     equalized: list[Equalized] = []
-    if settings.equalize:
-        extents = {name: np.maximum(np.abs(seen.low), np.abs(seen.high)) for name, seen in statistics.items()}
+    if settings.equalize and scalable_groups(module):
+        first = batches[: max(1, EQUALIZING_IMAGES // max(1, len(calibration.batches[0])))]
+        some = sum(len(batch[calibration.input]) for batch in first)
+        seen = observe(module, first, lambda images: progress("equalizing", images / some))
+        extents = {name: np.maximum(np.abs(item.low), np.abs(item.high)) for name, item in seen.items()}
         module.resources = dict(module.resources)
         equalized = equalize(module, module.resources, extents)
-        if equalized:
-            statistics = observe(module, batches, lambda images: progress("equalizing", images / total))
+    statistics = observe(module, batches, lambda images: progress("observing", images / total))
     steps = max(1, sum(1 for op in module.graph.operations))
     chosen = choose_storages(
         module,
@@ -106,6 +116,11 @@ def quantize_module(
         wide=settings.wide,
         progress=lambda ops: progress("choosing ranges", ops / steps),
     )
+    costs: dict[str, float] = {}
+    if settings.widest:
+        kept = {name: item.storage for name, item in chosen.items() if name not in settings.wide}
+        costs = costliest(module, kept, batches[0], settings.widest)
+        chosen |= {name: widened(statistics[name], chosen[name]) for name in costs}
     storages = {name: item.storage for name, item in chosen.items()}
     fitting = max(1, TUNING_BYTES // (2 * peak_bytes(module) * len(calibration.batches[0])))
     in_float = settings.in_float | _float_only(module)
@@ -119,7 +134,7 @@ def quantize_module(
     )
     rows = tuple(QuantizedTensor(name, item.storage, in_float=name in in_float) for name, item in chosen.items())
     images = sum(len(batch[calibration.input]) for batch in batches[:fitting])
-    return Quantized(module, rows, chosen, statistics, tuned, tuple(equalized), calibration.images, images)
+    return Quantized(module, rows, chosen, statistics, tuned, tuple(equalized), calibration.images, images, costs)
 
 
 def _float_only(module: Module) -> frozenset[str]:

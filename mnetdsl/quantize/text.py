@@ -22,14 +22,14 @@ from mnetdsl.syntax.reader import read_source
 _TYPES = {element: name for name, element in STORED_TYPES.items()}
 
 
-def quantized_text(
+def deployment_text(
     source: SourceFile,
     instance: Instance,
     name: str,
     doc: Sequence[str],
     rows: Sequence[QuantizedTensor],
 ) -> str:
-    """`source` with one deployment, `name`, that names its weights and holds `rows`.
+    """`source` with one deployment, `name`, that names its weights and holds `rows`; without rows it is in float.
 
     instance: what was built from `source`; all its parameters are written down. Sections of its deployment are kept,
     other deployments are left out: their weights are others. doc: what stands above the deployment.
@@ -58,6 +58,8 @@ def _without(text: str, deploy: ast.Deploy) -> str:
 
 
 def _table(rows: Sequence[QuantizedTensor]) -> Iterator[str]:
+    if not rows:
+        return
     mixed = any(row.in_float for row in rows)
     yield "table quantization {"
     yield "tensor type scale zero_point" + (" compute" if mixed else "")

@@ -113,7 +113,7 @@ def _row(row: ast.TableRow, cells: dict[str, ast.Expr], report: Report) -> Quant
             return None
         values[column] = value
     element = STORED_TYPES[str(values["type"])]
-    scale, zero_point = _float32(float(values["scale"])), int(values["zero_point"])
+    scale, zero_point = float32(float(values["scale"])), int(values["zero_point"])
     if element is ElementType.F32:
         storage = Storage(element)
         if not str(values["tensor"]).startswith("output ") or (scale, zero_point) != (1.0, 0):
@@ -164,7 +164,7 @@ def _name(value: Cell | None) -> str:
     return "" if isinstance(value, str) and value else "the name of a layer in quotes"
 
 
-def _float32(value: float) -> float:
+def float32(value: float) -> float:
     """The nearest float32, which is what a scale is; 0.0 and infinity for what is too small or large."""
     try:
         return float(struct.unpack("<f", struct.pack("<f", value))[0])
@@ -173,7 +173,7 @@ def _float32(value: float) -> float:
 
 
 def _scale(value: Cell | None) -> str:
-    fits = isinstance(value, int | float) and 0.0 < _float32(float(value)) < math.inf
+    fits = isinstance(value, int | float) and 0.0 < float32(float(value)) < math.inf
     return "" if fits else "a positive number"
 
 
