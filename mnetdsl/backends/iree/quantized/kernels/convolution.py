@@ -1,7 +1,7 @@
 """Convolution with a window on bytes, direct: a row of the window lies in one piece, taken four bytes a step.
 
-input [H, W, I] with its padding inside and room behind, weights packed [panel][KH][steps][panel's channels][4], bias
-[O], table of `finish`, output [OH, OW, O]
+input [H, W, I] with its padding inside and room behind, weights packed [panel][KH][steps][parts][panel's channels][4],
+bias [O], table of `finish`, output [OH, OW, O]
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class ByteConvolution:
     lanes: int
     block: Block
     finish: Finish | FloatFinish
+    parts: int = 1
 
     @property
     def name(self) -> str:
@@ -52,7 +53,7 @@ class ByteConvolution:
     def inputs(self) -> tuple[Buffer, ...]:
         return (
             Buffer(self.size, "i8"),
-            Buffer(self.window.kernel[0] * self.steps * QUAD * self.channels, "i8"),
+            Buffer(self.window.kernel[0] * self.steps * self.parts * QUAD * self.channels, "i8"),
             Buffer(self.channels, "i32"),
             self.finish.buffer(self.channels),
         )
@@ -95,18 +96,21 @@ class ByteConvolution:
         lanes, window = self.lanes, self.window
         channel = across * lanes
         pitch = window.size[1] * self.depth
-        panel = weights.from_(channel * (window.kernel[0] * self.steps * QUAD))
+        panel = weights.from_(channel * (window.kernel[0] * self.steps * self.parts * QUAD))
         span = vectors * lanes * QUAD
         apart = window.strides[1] * self.depth
 
         def row(ky: Position, sums: list[MlirValue]) -> list[MlirValue]:
             line = source.from_((y * window.strides[0] + ky) * pitch + x * apart)
-            taps = panel.from_(ky * (self.steps * span))
+            taps = panel.from_(ky * (self.steps * self.parts * span))
 
             def step(k: Position, sums: list[MlirValue]) -> list[MlirValue]:
-                factors = [taps.vector(k * span + j * (lanes * QUAD), lanes * QUAD) for j in range(vectors)]
                 values = [spread_quad(line, k * QUAD + output * apart, lanes) for output in range(outputs)]
-                return [dot(sum, values[i // vectors], factors[i % vectors]) for i, sum in enumerate(sums)]
+                for part in range(self.parts):
+                    at = (k * self.parts + part) * span
+                    factors = [taps.vector(at + j * (lanes * QUAD), lanes * QUAD) for j in range(vectors)]
+                    sums = [dot(sum, values[i // vectors], factors[i % vectors]) for i, sum in enumerate(sums)]
+                return sums
 
             return accumulate(0, self.steps, sums, step)
 
@@ -119,8 +123,8 @@ class ByteConvolution:
 
 
 def window_quads(filter: NDArray[np.int8], steps: int) -> NDArray[np.int8]:
-    """[KH, KW, I, O] as a matrix [KH * steps * 4, O], whose rows behind each row of the window are 0."""
-    height, width, depth, outputs = filter.shape
-    rows = filter.reshape(height, width * depth, outputs)
-    padded = np.pad(rows, [(0, 0), (0, steps * QUAD - width * depth), (0, 0)])
-    return padded.reshape(-1, outputs)
+    """[parts, KH, KW, I, O] as matrices [parts, KH * steps * 4, O], whose rows behind each row of the window are 0."""
+    parts, height, width, depth, outputs = filter.shape
+    rows = filter.reshape(parts, height, width * depth, outputs)
+    padded = np.pad(rows, [(0, 0), (0, 0), (0, steps * QUAD - width * depth), (0, 0)])
+    return padded.reshape(parts, -1, outputs)

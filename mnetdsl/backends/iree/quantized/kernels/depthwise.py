@@ -1,6 +1,6 @@
 """Depthwise convolution on bytes: lanes are channels, and the four bytes of a lane are four rows of the window.
 
-input [H, W, C], weights [cases][KH / 4][KW][C][4], bias [cases][C], table of `finish`, output [OH, OW, C]
+input [H, W, C], weights [cases][KH / 4][parts][KW][C][4], bias [cases][C], table of `finish`, output [OH, OW, C]
 
 A window over the upper or lower edge of the map is a case of its own: its rows outside have weights of 0, so that any
 row may be read in their place. Columns outside are the border, as everywhere.
@@ -31,6 +31,7 @@ class ByteDepthwise:
     strip: int
     border: int
     finish: Finish | FloatFinish
+    parts: int = 1
 
     @property
     def name(self) -> str:
@@ -59,7 +60,7 @@ class ByteDepthwise:
     @property
     def inputs(self) -> tuple[Buffer, ...]:
         height, width = self.window.size
-        taps = self.groups * self.window.kernel[1] * QUAD
+        taps = self.groups * self.parts * self.window.kernel[1] * QUAD
         return (
             Buffer(height * width * self.channels, "i8"),
             Buffer(self.cases * taps * self.channels, "i8"),
@@ -107,15 +108,20 @@ class ByteDepthwise:
                 source.from_(least(greatest(first + row, 0), height - 1) * (window.size[1] * pitch) + channel)
                 for row in range(group * QUAD, min((group + 1) * QUAD, window.kernel[0]))
             ]
-            taps = weights.from_((case * self.groups + group) * (window.kernel[1] * QUAD * pitch) + channel * QUAD)
-            factors = [taps.vector(k * (QUAD * pitch), QUAD * lanes) for k in range(window.kernel[1])]
+            row = window.kernel[1] * QUAD * pitch
+            taps = weights.from_((case * self.groups + group) * (self.parts * row) + channel * QUAD)
+            factors = [
+                [taps.vector(part * row + k * (QUAD * pitch), QUAD * lanes) for k in range(window.kernel[1])]
+                for part in range(self.parts)
+            ]
             for offset in range((size - 1) * stride + window.kernel[1]):
                 readers = [output for output in range(size) if 0 <= offset - output * stride < window.kernel[1]]
                 if not readers:
                     continue
                 value = self._column(lines, window.column(x, offset))
-                for output in readers:
-                    sums[output] = dot(sums[output], value, factors[offset - output * stride])
+                for part in factors:
+                    for output in readers:
+                        sums[output] = dot(sums[output], value, part[offset - output * stride])
         loaded = self.finish.load(table, channel, lanes)
         for output, sum in enumerate(sums):
             at = (y * window.outputs[1] + x + output) * pitch + channel
@@ -139,8 +145,9 @@ def edges(window: Window) -> tuple[int, int]:
 def depthwise_cases(
     window: Window, filter: NDArray[np.int16], border: int
 ) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
-    """Weights [cases, KH / 4, KW, C, 4] of filter [KH, KW, C], and [cases, C]: the border times each case's weights."""
-    height, width, channels = filter.shape
+    """Weights [cases, KH / 4, parts, KW, C, 4] of filter [parts, KH, KW, C], and [cases, C]: the border times each
+    case's weights."""
+    parts, height, width, channels = filter.shape
     rows = window.outputs[0]
     upper, lower = edges(window)
     groups = -(-height // QUAD)
@@ -149,9 +156,9 @@ def depthwise_cases(
         first = y * window.strides[0] - window.padding[0]
         inside = (np.arange(height) + first >= 0) & (np.arange(height) + first < window.size[0])
         taps = filter * inside[:, None, None]
-        padded = np.pad(taps, [(0, groups * QUAD - height), (0, 0), (0, 0)])
-        found.append(padded.reshape(groups, QUAD, width, channels).transpose(0, 2, 3, 1))
-        sums.append(taps.astype(np.int64).sum(axis=(0, 1)) * border)
+        padded = np.pad(taps, [(0, 0), (0, groups * QUAD - height), (0, 0), (0, 0)])
+        found.append(padded.reshape(parts, groups, QUAD, width, channels).transpose(1, 0, 3, 4, 2))
+        sums.append(taps.astype(np.int64).sum(axis=(0, 1, 2)) * border)
     return np.stack(found).astype(np.int8), np.stack(sums)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -78,8 +79,6 @@ def filter_layer(shop: Workshop, op: Op) -> str | Unsuitable:
     if reason is not None:
         return Unsuitable(reason)
     numbers = Numbers(shop.scope, op)
-    if numbers.filter.min(initial=0) < -HALF_RANGE or numbers.filter.max(initial=0) >= HALF_RANGE:
-        return Unsuitable("its weights less their zero point leave 8 bits")
     lanes = shop.isa.lanes
     channels = padded_size(op.type.shape[-1], lanes)
     finished = _float_finish(numbers, channels, lanes) or _finish(numbers, channels, lanes)
@@ -179,11 +178,19 @@ def _pointwise(shop: Workshop, numbers: Numbers, finish: Finish | FloatFinish, c
     widest = 2 if 1 < rows <= FEW_ROWS else WIDEST
     block = choose_block(isa, rows, channels // isa.lanes, widest)
     kernel = BytePointwise(rows, source.pitch, channels, isa.lanes, block, finish)
-    matrix = numbers.filter.reshape(-1, op.type.shape[-1]).astype(np.int8)
-    matrix = np.pad(matrix, [(0, source.pitch - len(matrix)), (0, channels - matrix.shape[1])])
+    parts = byte_parts(numbers.filter.reshape(-1, op.type.shape[-1]))
+    kernel = replace(kernel, parts=len(parts))
+    matrix = np.pad(parts, [(0, 0), (0, source.pitch - parts.shape[1]), (0, channels - parts.shape[2])])
     border = unsigned(numbers.source, numbers.source.zero_point)
-    bias = _padded(numbers.plain_bias, channels) - border * matrix.astype(np.int64).sum(axis=0)
+    bias = _padded(numbers.plain_bias, channels) - border * matrix.astype(np.int64).sum(axis=(0, 1))
     return kernel, source.value, quads(matrix, block.vectors * isa.lanes), bias
+
+
+def byte_parts(filter: Array) -> Array:
+    """[parts, …] int8: the filter, or two filters that add up to it where its numbers have 9 bits."""
+    first = np.clip(filter, -HALF_RANGE, HALF_RANGE - 1)
+    parts = [first] if np.array_equal(first, filter) else [first, filter - first]
+    return np.stack(parts).astype(np.int8)
 
 
 def _convolution(shop: Workshop, numbers: Numbers, op: Conv2d, finish: Finish | FloatFinish, channels: int) -> Parts:
@@ -199,9 +206,10 @@ def _convolution(shop: Workshop, numbers: Numbers, op: Conv2d, finish: Finish | 
     window = Window.of((1, *size, depth), op.filter.type.shape, op.strides, (0, 0, 0, 0))
     bytes = (size[0] + 1) * size[1] * depth
     block = choose_block(isa, window.outputs[1], channels // isa.lanes, 2)
-    kernel = ByteConvolution(window, depth, channels, bytes, isa.lanes, block, finish)
-    matrix = _padded(window_quads(numbers.filter.astype(np.int8), kernel.steps), channels)
-    bias = _padded(numbers.plain_bias, channels) - border * matrix.astype(np.int64).sum(axis=0)
+    parts = byte_parts(numbers.filter)
+    kernel = ByteConvolution(window, depth, channels, bytes, isa.lanes, block, finish, len(parts))
+    matrix = _padded(window_quads(parts, kernel.steps), channels)
+    bias = _padded(numbers.plain_bias, channels) - border * matrix.astype(np.int64).sum(axis=(0, 1))
     return kernel, reshaped(map, (bytes,)), quads(matrix, block.vectors * isa.lanes), bias
 
 
@@ -222,9 +230,9 @@ def _depthwise(
     window = Window.of(op.input.type.shape, kernel_size, op.strides, op.padding)
     border = unsigned(numbers.source, numbers.source.zero_point)
     strip = choose_strip(isa.registers, window)
-    kernel = ByteDepthwise(window, channels, isa.lanes, strip, border, finish)
-    filter = _padded(numbers.filter[..., 0], channels)
-    weights, sums = depthwise_cases(window, filter, border)
+    parts = _padded(byte_parts(numbers.filter[..., 0]), channels)
+    kernel = ByteDepthwise(window, channels, isa.lanes, strip, border, finish, len(parts))
+    weights, sums = depthwise_cases(window, parts, border)
     return kernel, source.value, weights, _padded(numbers.plain_bias, channels) - sums
 
 

@@ -1,6 +1,7 @@
 """Pointwise convolution and dense layers on bytes: `kernels.pointwise` with four depths a step.
 
-input [M, pitch], weights packed [panel][pitch / 4][panel's channels][4], bias [N], table of `finish`, output [M, N]
+input [M, pitch], weights packed [panel][pitch / 4][parts][panel's channels][4], bias [N], table of `finish`, output
+[M, N]. Weights that 8 bits do not hold are the sum of two parts.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class BytePointwise:
     lanes: int
     block: Block
     finish: Finish | FloatFinish
+    parts: int = 1
 
     @property
     def name(self) -> str:
@@ -45,7 +47,7 @@ class BytePointwise:
     def inputs(self) -> tuple[Buffer, ...]:
         return (
             Buffer(self.rows * self.pitch, "i8"),
-            Buffer(self.pitch * self.channels, "i8"),
+            Buffer(self.parts * self.pitch * self.channels, "i8"),
             Buffer(self.channels, "i32"),
             self.finish.buffer(self.channels),
         )
@@ -94,16 +96,19 @@ class BytePointwise:
         lanes = self.lanes
         channel = across * lanes
         pixels = source.from_(row * self.pitch)
-        panel = weights.from_(channel * self.pitch)
+        panel = weights.from_(channel * (self.parts * self.pitch))
         ahead = self._ahead(row, channel)
         span = vectors * lanes * QUAD
 
         def step(k: Position, sums: list[MlirValue]) -> list[MlirValue]:
             if ahead is not None:
                 weights.prefetch(ahead + k * (lanes * QUAD))
-            taps = [panel.vector(k * span + j * (lanes * QUAD), lanes * QUAD) for j in range(vectors)]
             factors = [spread_quad(pixels, k * QUAD + r * self.pitch, lanes) for r in range(rows)]
-            return [dot(sum, factors[i // vectors], taps[i % vectors]) for i, sum in enumerate(sums)]
+            for part in range(self.parts):
+                at = (k * self.parts + part) * span
+                taps = [panel.vector(at + j * (lanes * QUAD), lanes * QUAD) for j in range(vectors)]
+                sums = [dot(sum, factors[i // vectors], taps[i % vectors]) for i, sum in enumerate(sums)]
+            return sums
 
         initial = [bias.vector(channel + j * lanes, lanes) for j in range(vectors)] * rows
         sums = accumulate(0, self.pitch // QUAD, initial, step)
@@ -114,7 +119,7 @@ class BytePointwise:
 
     def _ahead(self, row: Position, channel: Position) -> Position | None:
         """As `kernels.pointwise`, in bytes."""
-        if self.rows >= MANY_ROWS or self.rows == 1:
+        if self.rows >= MANY_ROWS or self.rows == 1 or self.parts > 1:
             return None
         if self.pitch * self.channels < QUAD * PREFETCHED[self.rows <= FEW_ROWS]:
             return None
@@ -125,8 +130,8 @@ class BytePointwise:
 
 
 def quads(matrix: NDArray[np.int8], width: int) -> NDArray[np.int8]:
-    """[K, N], K a multiple of 4, as panels of `width` channels, [K / 4, their channels, 4] each; flat."""
-    depth, channels = matrix.shape
-    grouped = matrix.reshape(depth // QUAD, QUAD, channels).transpose(0, 2, 1)
+    """[parts, K, N], K a multiple of 4, as panels of `width` channels, [K / 4, parts, their channels, 4] each; flat."""
+    parts, depth, channels = matrix.shape
+    grouped = matrix.reshape(parts, depth // QUAD, QUAD, channels).transpose(1, 0, 3, 2)
     cuts = range(width, channels, width)
-    return np.concatenate([np.ascontiguousarray(panel).reshape(-1) for panel in np.split(grouped, cuts, axis=1)])
+    return np.concatenate([np.ascontiguousarray(panel).reshape(-1) for panel in np.split(grouped, cuts, axis=2)])
