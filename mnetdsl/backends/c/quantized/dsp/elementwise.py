@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import floor, log2
 from typing import Any
 
@@ -34,6 +35,8 @@ from mnetdsl.plan.tasks import Clearance, Mode
 
 Array = NDArray[Any]
 _WORD = 1 << 31
+_REMEMBERED = 64
+"""Layers whose formulas are kept: rules are asked several times for one layer, and for each of its rows."""
 _LARGEST_SHIFT = 22
 _NEAR = sorted(range(-16, 17), key=abs)
 _SOURCES = ("dsp/job", "dsp/elementwise")
@@ -84,15 +87,24 @@ def fits_product(op: Elementwise) -> bool:
 
 def find_sum(op: Elementwise) -> Sum | None:
     """A formula for all pairs of operands; None where none is near."""
-    left, right, result = grid(op.left.type), grid(op.right.type), grid(op.type)
-    sign = -1 if op.opcode == "sub" else 1
+    return _sum(op.opcode, grid(op.left.type), grid(op.right.type), grid(op.type), op.activation)
+
+
+def find_product(op: Elementwise) -> Product | None:
+    """As `find_sum`."""
+    return _product(grid(op.left.type), grid(op.right.type), grid(op.type), op.activation)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _sum(opcode: str, left: Grid, right: Grid, result: Grid, activation: str) -> Sum | None:
+    sign = -1 if opcode == "sub" else 1
     factors = left.scale / result.scale, sign * right.scale / result.scale
     middle = result.zero_point - factors[0] * left.zero_point - factors[1] * right.zero_point
     largest = 128 * (abs(factors[0]) + abs(factors[1])) + abs(middle) + 1
     shift = min(_LARGEST_SHIFT, floor(31 - log2(largest)), floor(22.99 - log2(max(map(abs, factors)))))
     if shift < 1:
         return None
-    expected = _expected(op, left, right, result)
+    expected = _expected(opcode, left, right, result, activation)
     first, second = (round(factor * (1 << (shift + 8))) for factor in factors)
     products = (first * 256 * _X >> 16) + (second * 256 * _Y >> 16)
     for near in _NEAR:
@@ -104,14 +116,13 @@ def find_sum(op: Elementwise) -> Sum | None:
     return None
 
 
-def find_product(op: Elementwise) -> Product | None:
-    """As `find_sum`."""
-    left, right, result = grid(op.left.type), grid(op.right.type), grid(op.type)
+@lru_cache(maxsize=_REMEMBERED)
+def _product(left: Grid, right: Grid, result: Grid, activation: str) -> Product | None:
     multiplier, shift = product_factor(left, right, result)
     right_shift = -shift
     if not 1 <= right_shift <= 21 or multiplier == 0:
         return None
-    expected = _expected(op, left, right, result)
+    expected = _expected("mul", left, right, result, activation)
     products = 256 * (_X - left.zero_point) * (_Y - right.zero_point)
     addend = (2 * result.zero_point + 1) << (right_shift - 1)
     for slope in (multiplier + 64 >> 7, multiplier >> 7, (multiplier >> 7) + 1):
@@ -124,13 +135,13 @@ def find_product(op: Elementwise) -> Product | None:
     return None
 
 
-def _expected(op: Elementwise, left: Grid, right: Grid, result: Grid) -> Array:
+def _expected(opcode: str, left: Grid, right: Grid, result: Grid, activation: str) -> Array:
     """[256, 256]: the reference's results for all values of both operands."""
-    compute = {"add": reference.add, "sub": reference.sub, "mul": reference.mul}[op.opcode]
+    compute = {"add": reference.add, "sub": reference.sub, "mul": reference.mul}[opcode]
     values = np.arange(-128, 128, dtype=np.int8)
     shape = (256, 256)
     x, y = (np.ascontiguousarray(np.broadcast_to(side, shape)) for side in (values[:, None], values[None, :]))
-    return compute(x, y, (left, right), result, op.activation)
+    return compute(x, y, (left, right), result, activation)
 
 
 def choose_sum(op: Elementwise) -> Choice:

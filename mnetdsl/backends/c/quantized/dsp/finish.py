@@ -9,6 +9,7 @@ the first rounding's result: a half of a negative number goes down.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,8 @@ from mnetdsl.numerics.clamps import activation_range
 
 WORD = 1 << 31
 _CONSTANT_SLOPE = 1 << 30
+_REMEMBERED = 16 * 1024
+"""Channels whose slopes are kept: those of a layer are asked for again for each of its rows."""
 
 Integers = NDArray[np.int64]
 
@@ -113,6 +116,7 @@ def find_steps(channels: tuple[Channel, ...], preferred: int) -> Finish | None:
     return None
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def steps_of(channel: Channel, shift: int) -> tuple[int, int] | None:
     """Offset and slope of a channel; None where no slope takes its steps."""
     if channel.is_constant:
