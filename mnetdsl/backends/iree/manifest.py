@@ -37,7 +37,8 @@ class Manifest:
     """How to call function `function` of the module, the compiler and flags that made it, and the module's SHA-256.
 
     `precision` is what float maps and weights are stored in: f32 or bf16. `threads` is how many the module was
-    arranged for, None for no number; it runs on any.
+    arranged for, None for no number; it runs on any. `features` are those of the processor that its kernels need, as
+    `processor.recorded` gives them.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Manifest:
     outputs: tuple[PortInfo, ...]
     precision: str = "f32"
     threads: int | None = None
+    features: tuple[str, ...] = ()
 
     def signature(self) -> Module:
         """A module without operations whose ports are the function's: what its inputs are checked against."""
@@ -77,6 +79,7 @@ class Manifest:
             inputs=tuple(_port(item) for item in content["inputs"]),
             outputs=tuple(_port(item) for item in content["outputs"]),
             precision=str(content.get("precision", "f32")),
+            features=tuple(str(name) for name in content.get("features", ())),
             threads=None if content.get("threads") is None else int(content["threads"]),
         )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mnetdsl.backends.iree.compiler import compile_mlir
 from mnetdsl.backends.iree.manifest import Manifest, PortInfo
+from mnetdsl.backends.iree.processor import recorded
 from mnetdsl.backends.iree.targets import TARGETS, IreeTarget
 from mnetdsl.backends.iree.versions import COMPILER, IREE_VERSION, require_iree
 from mnetdsl.diagnostics import MnetError, error
@@ -55,7 +56,7 @@ def generate(
     """
     require_iree(COMPILER)
     from mnetdsl.backends.iree.emission import FUNCTION, emit, observed_layers
-    from mnetdsl.backends.iree.kernels.machine import bfloat_of, isa_of
+    from mnetdsl.backends.iree.kernels.machine import bfloat_of, features_of, isa_of
 
     flags = TARGETS[target]
     graph = module.graph
@@ -78,6 +79,7 @@ def generate(
         outputs=tuple(results),
         precision=precision,
         threads=threads,
+        features=() if isa is None else recorded(features_of(flags.flags)),
     )
     return IreePackage(manifest, vmfb, emitted.roads or _without_kernels(module, flags))
 

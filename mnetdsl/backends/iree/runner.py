@@ -7,7 +7,9 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from mnetdsl.backends.iree.emulated import EmulatedSession, is_foreign
+from mnetdsl.backends.iree.manifest import Manifest
 from mnetdsl.backends.iree.package import IreePackage, generate
+from mnetdsl.backends.iree.processor import lacking
 from mnetdsl.backends.iree.remote import RemoteSession
 from mnetdsl.backends.iree.session import Array, Session, SessionError
 from mnetdsl.backends.iree.targets import TARGETS, IreeTarget
@@ -31,6 +33,8 @@ class PackageRunner:
         require_iree(RUNTIME)
         self.manifest = package.manifest
         target = TARGETS[self.manifest.target]
+        if not is_foreign(target.architecture):
+            _require_features(self.manifest)
         try:
             self._session = _open(target, package)
         except SessionError as problem:
@@ -79,6 +83,20 @@ class IreeRunner:
         if layers not in self._observed:
             self._observed = {layers: PackageRunner(generate(self._module, self._module.name, self._target, layers))}
         return self._observed[layers].run(inputs)
+
+
+def _require_features(manifest: Manifest) -> None:
+    """Raises `MnetError` MN1224 where this processor lacks instructions: the process that meets them ends."""
+    missing = lacking(manifest.features)
+    if missing:
+        raise MnetError(
+            error(
+                "MN1224",
+                f"the IREE module `{manifest.name}` was made for a processor with {', '.join(missing)}",
+                help="compile the network on this machine, or for all of yours: `--target iree-cpu:x86-64-v3`",
+                notes="this processor has not",
+            )
+        )
 
 
 def _open(target: IreeTarget, package: IreePackage) -> Session | RemoteSession | EmulatedSession:

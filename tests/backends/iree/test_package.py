@@ -11,6 +11,7 @@ import pytest
 
 from mnetdsl.backends.iree.manifest import Manifest
 from mnetdsl.backends.iree.package import IreePackage, generate, read_package
+from mnetdsl.backends.iree.processor import lacking, recorded
 from mnetdsl.backends.iree.runner import PackageRunner
 from mnetdsl.backends.iree.versions import IREE_VERSION
 from mnetdsl.diagnostics import MnetError
@@ -88,6 +89,27 @@ def test_a_module_of_another_version_is_refused(written: Path, package: IreePack
     old = replace(package.manifest, iree="3.1.0")
     written.with_suffix(".json").write_bytes(old.to_json())
     assert refused_code(written) == "MN1221"
+
+
+def test_a_module_for_another_processor_is_refused_before_it_meets_an_unknown_instruction(
+    package: IreePackage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing = tmp_path / "cpuinfo"
+    listing.write_text("processor\t: 0\nflags\t\t: fpu sse2 avx2 fma avx512_bf16\n")
+    assert lacking(("avx2", "avx512f", "avx512bf16", "amx-tile"), listing) == ["avx512f", "amx-tile"]
+    assert lacking(("avx2",), tmp_path / "nothing") == []
+    listing.write_text("Features\t: fp asimd\n")
+    assert lacking(("avx2",), listing) == [], "a system that lists in another way says nothing"
+    assert recorded({"avx2", "fma", "sse2", "64bit"}) == ("avx2", "fma")
+
+    if not lacking(["avx1024"]):
+        return  # this system does not list features as Linux does on x86
+    other = replace(package.manifest, features=(*package.manifest.features, "avx1024"))
+    with pytest.raises(MnetError) as refused:
+        PackageRunner(IreePackage(other, package.vmfb))
+    (message,) = refused.value.diagnostics
+    assert message.code == "MN1224"
+    assert "avx1024" in message.message
 
 
 def test_files_that_are_not_there_are_named(written: Path) -> None:
