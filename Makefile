@@ -7,7 +7,7 @@ WORKERS ?= 2
 REFERENCES := build/references
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo firmware-demo test test-all test-torch test-references references lint bench bench-host bench-mcu fuzz train clean
+.PHONY: help setup demo firmware-demo test test-all test-torch test-references references lint bench bench-host fit-costs bench-mcu fuzz train clean
 
 help:  ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +35,7 @@ lint: setup  ## ruff, mypy, import layers
 	$(BIN)/lint-imports --no-cache
 
 test: lint  ## lint and all tests but the slow ones and those that need torch
-	@tools/install_system_packages.sh gcc g++ clang make cmake vulkan arm-none-eabi-gcc qemu-system-arm
+	@tools/install_system_packages.sh gcc g++ clang make cmake vulkan arm-none-eabi-gcc qemu-system-arm cppcheck
 	$(BIN)/pytest -n $(WORKERS) -q
 
 test-torch: setup  ## tests of the PyTorch module, and of what PyTorch exports
@@ -59,13 +59,17 @@ test-references: setup references  ## the zoo against Keras, torchvision and tim
 	$(BIN)/pytest -n $(WORKERS) -q -m slow tests/references
 
 test-all: lint references  ## everything, slow tests, torch and the reference libraries included
-	@tools/install_system_packages.sh gcc g++ clang make cmake vulkan arm-none-eabi-gcc qemu-system-arm qemu-aarch64-static
+	@tools/install_system_packages.sh gcc g++ clang make cmake vulkan arm-none-eabi-gcc qemu-system-arm qemu-aarch64-static cppcheck
 	$(PIP) install '$(TORCH)'
 	$(BIN)/pytest -n $(WORKERS) -q -m ''
 
 bench: setup  ## side-by-side measurements; results go to benchmarks/results
 	$(PIP) install --editable '.[bench]'
 	$(BIN)/python benchmarks/interpreter.py
+
+fit-costs: setup  ## fit the instruction costs of `mnet summary --target` to the kernels as they are, in QEMU
+	@tools/install_system_packages.sh arm-none-eabi-gcc qemu-system-arm
+	$(BIN)/python -m benchmarks.cost_model
 
 bench-host: setup  ## float networks on this processor beside LiteRT, onnxruntime and OpenVINO
 	$(PIP) install --editable '.[bench]'

@@ -13,7 +13,7 @@ from mnetdsl.cli.main import main
 from mnetdsl.evaluate import Share, ranks, read_labels, read_saved
 from tests.toolchain import require
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 pytestmark = [pytest.mark.torch, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,6 +39,7 @@ def test_the_page_runs_and_its_networks_are_as_good_as_it_says(
     require("gcc")
     if not (DATA / "images" / "cifar10").is_dir():
         pytest.skip(f"{DATA} is not there; MNET_DATA names the folder that holds models/ and images/")
+    torch.set_num_threads(1)  # the suite runs in parallel by processes
     monkeypatch.chdir(tmp_path)
     Path("data").symlink_to(DATA)
     (network,) = fences("mnet")
