@@ -50,6 +50,7 @@ _ACTIVATION = "train with relu6 or hard_swish"
 REMEDIES: dict[str, str] = {
     **dict.fromkeys(("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", "DynamicQuantizeLinear"), _QDQ),
     **dict.fromkeys(("LeakyRelu", "PRelu", "Elu", "Selu", "Softplus", "Mish"), _ACTIVATION),
+    "Erf": "export it with opset_version=20 or later, where gelu is one operator",
     "ConvTranspose": "enlarge the map by Resize and a convolution",
     "NonMaxSuppression": "export the network without it, it belongs behind the network",
     "If": "export one branch as a network of its own",

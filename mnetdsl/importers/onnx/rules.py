@@ -19,7 +19,7 @@ from mnetdsl.importers.onnx.context import (
     window,
 )
 from mnetdsl.importers.onnx.flat import Node
-from mnetdsl.importers.onnx.views import View, natural_order, whole
+from mnetdsl.importers.onnx.views import View, ascending, flat_axes, natural_order, whole
 from mnetdsl.importers.tflite.graph import Argument, Constant
 from mnetdsl.importers.tflite.operators import MAX_NUMBERS, NotSupportedError
 
@@ -120,12 +120,38 @@ def gemm(node: Node, context: Context) -> None:
 
 def matmul(node: Node, context: Context) -> None:
     filter = context.constant(node.input(1))
+    if filter is None and context.constant(node.input(0)) is None:
+        _of_tensors(node, context)
+        return
     if filter is None or filter.array.ndim != 2:
         raise NotSupportedError(
-            "both of its operands are computed by the network, or one is a stack of matrices",
-            "attention is not imported; write such a network in the language, and import its checkpoint",
+            "its left operand is a constant, or its right one a stack of matrices", "export it as a dense layer"
         )
     dense(node, context, Constant(filter.array, filter.element, along(filter, 1), filter.name), None)
+
+
+def _of_tensors(node: Node, context: Context) -> None:
+    """Attention: rows [rows, depth] of one or more heads times one matrix [depth, columns] for all of them."""
+    left, right = context.view(node.input(0)), context.view(node.input(1))
+    if left.rank != right.rank or left.rank < 3 or any(right.dims[1:-2]) or left.dims[0]:
+        raise NotSupportedError(
+            "its right operand is a matrix for each head", "write such a network in the language, with one for all"
+        )
+    if left.sizes[-1] != right.sizes[-2]:
+        raise ValueError(f"it multiplies rows of {left.sizes[-1]} with columns of {right.sizes[-2]}")
+    heads = tuple(axis for dim in left.dims[1:-2] for axis in dim)
+    rows, _ = context.arranged(View(left.value, left.shape, ((), (*heads, *left.dims[-2]), left.dims[-1])), (1, 2))
+    matrix = View(right.value, right.shape, ((), *right.dims[-2:]))
+    transposed = not ascending(flat_axes(matrix, (1, 2))) and ascending(flat_axes(matrix, (2, 1)))
+    columns, _ = context.arranged(matrix, (2, 1) if transposed else (1, 2))
+    arguments: dict[str, Argument] = {"transpose": True} if transposed else {}
+    value, shape = context.add("matmul", (rows, columns), arguments, name=node.outputs[0])
+    sizes = (*left.sizes[:-1], right.sizes[-1])
+    found = whole(value, shape, (0, 1, 2)).regrouped(sizes)
+    if found is None:
+        value, shape = context.add("reshape", (value,), {"shape": sizes[1:]})
+        found = whole(value, shape, range(len(sizes)))
+    context.put(node.outputs[0], found)
 
 
 def batch_norm(node: Node, context: Context) -> None:

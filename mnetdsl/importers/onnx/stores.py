@@ -127,6 +127,10 @@ class Stores:
         if result is not None:
             constants = {place: _stored_number(found, result) for place, found in layer.constants.items()}
             layer = replace(layer, constants=constants)
+        if result is not None and layer.operation == "matmul":
+            raise NotSupportedError("the language multiplies matrices in float only", "leave attention out")
+        if layer.operation == "softmax" and any(item is not None and item.element == "i16" for item in stored):
+            raise NotSupportedError("it is a softmax of 16 bits", "store what it reads in 8 bits")
         if result is None:
             constants = {place: Constant(found.real(), "FLOAT32") for place, found in layer.constants.items()}
             return replace(layer, constants=constants)

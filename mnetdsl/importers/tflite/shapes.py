@@ -29,6 +29,9 @@ def result_shape(
             return (first[0], _int(arguments["features"]))
         case "add" | "sub" | "mul":
             return _broadcast([*inputs, *(constant.array.shape for constant in constants)])
+        case "matmul":
+            columns = inputs[1][1 if arguments.get("transpose") else 2]
+            return (first[0], first[1], columns)
         case "global_avg_pool":
             return (first[0], first[3])
         case "reshape":

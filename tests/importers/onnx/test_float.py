@@ -147,6 +147,7 @@ ZOO = {
     "mobilenet_edgetpu": {"resolution": 32},
     "mobilenet_v4_conv_small": {"resolution": 32},
 }
+HYBRID = "mobilenet_v4_hybrid_medium"
 
 
 @pytest.mark.parametrize("name", ZOO)
@@ -162,6 +163,34 @@ def test_an_exported_network_of_the_zoo_is_imported_as_the_same(name: str, tmp_p
     for key in ours:
         np.testing.assert_array_equal(theirs[key], ours[key])
     assert not any(move in (tmp_path / f"{name}.mnet").read_text() for move in ("transpose(", "batch_norm("))
+
+
+def test_attention_is_imported(tmp_path: Path) -> None:
+    network = mnetdsl.load(HYBRID, resolution=64).with_weights("random:1")
+    for file, data in import_bytes(write_onnx(quantizable(network.module)), "net.onnx").files.items():
+        (tmp_path / file).write_bytes(data)
+    again = mnetdsl.load(tmp_path / "net.mnet").with_weights()
+    image = np.random.default_rng(1).integers(0, 256, (1, 64, 64, 3)).astype(np.uint8)
+    expected = network.run({"image": image})["logits"]
+    np.testing.assert_allclose(
+        again.run({"image": image})["logits"], expected, atol=1e-5 * float(np.abs(expected).max())
+    )
+
+
+def test_heads_that_share_keys_and_values(tmp_path: Path) -> None:
+    """As timm writes multi-query attention: heads are a dimension of the queries alone."""
+    net = Net(9)
+    x = net.conv("input", 3, 12, 3, 2)
+    query = net.node("Reshape", net.conv(x, 12, 8), net.array([1, 2, 4, -1], np.int64))
+    query = net.node("Mul", net.node("Transpose", query, perm=[0, 1, 3, 2]), net.array(0.5))
+    key = net.node("Reshape", net.conv(x, 12, 4), net.array([1, 1, 4, -1], np.int64))
+    value = net.node("Reshape", net.conv(x, 12, 4), net.array([1, 1, 4, -1], np.int64))
+    shares = net.node("Softmax", net.node("MatMul", query, key), axis=-1)
+    y = net.node("MatMul", shares, net.node("Transpose", value, perm=[0, 1, 3, 2]))
+    y = net.node("Transpose", y, perm=[0, 1, 3, 2])
+    y = net.node("Reshape", y, net.array([1, 8, SIZE // 2, SIZE // 2], np.int64))
+    net.output(net.conv(y, 8, 4), "map")
+    agree(net, tmp_path)
 
 
 def test_preprocessing_inside_an_exported_file_is_the_declaration_again(tmp_path: Path) -> None:
