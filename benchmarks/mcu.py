@@ -109,7 +109,7 @@ def main() -> None:
 
 
 def imported(name: str) -> Module | None:
-    """A network of `FILES` or `FOLDED`, or of a file so called, as backends take it; None where its file is not there."""
+    """A network of `FILES`, `FOLDED` or of a file so called, as backends take it; None where the file is not there."""
     source = DATA / "models" / f"{FILES.get(FOLDED.get(name, name), name)}.tflite"
     if not source.is_file():
         return None

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from mnetdsl.backends.c import SelfTest
     from mnetdsl.backends.c.budget import Budget
+    from mnetdsl.backends.firmware import Forecast
     from mnetdsl.cost.summary import Summary
     from mnetdsl.passes.context import Remark
     from mnetdsl.plan import Plan
@@ -183,6 +184,18 @@ class Network:
         from mnetdsl.backends.c import plan_memory, plan_rows
 
         return (plan_rows if rows else plan_memory)(self.optimized(), core=_core(target))
+
+    def forecast(self, target: str) -> Forecast:
+        """What the network costs on a core or board: instructions predicted by layer, flash and RAM to the byte.
+
+        Needs weights. Raises `MnetError` MN1101 where `target` is no microcontroller, and what generating C raises.
+        """
+        from mnetdsl.backends.firmware import forecast
+
+        core = _core(target)
+        if core is None:
+            raise MnetError(error("MN1101", f"`{target}` is no microcontroller", help="`mnet targets` lists them"))
+        return forecast(self.optimized(), core)
 
     @property
     def target(self) -> str | None:

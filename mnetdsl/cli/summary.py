@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mnetdsl.cli.options import json_option, load_network, network_options
+from mnetdsl.cli.options import json_option, load_network, network_options, weights_option
 
 if TYPE_CHECKING:
     from mnetdsl.api import Network
+    from mnetdsl.backends.firmware import Forecast
     from mnetdsl.cost.summary import LayerCost, PortType, Summary
     from mnetdsl.plan import Plan
     from mnetdsl.sema.values import Constant
@@ -25,29 +26,96 @@ Examples:
   mnet summary mobilenet_v2
   mnet summary net.mnet --set alpha=0.35 --set resolution=96
   mnet summary net.mnet --format json | jq .total
+  mnet summary build/vww --target cortex-m4
 """
 )
 @network_options
+@weights_option
+@click.option(
+    "--target",
+    metavar="CORE",
+    help="Also what it costs on a microcontroller: instructions, flash, RAM; `mnet targets`.",
+)
 @json_option
-def command(file: str, parameters: Mapping[str, Constant], model: str | None, layout: str) -> None:
+def command(
+    file: str,
+    parameters: Mapping[str, Constant],
+    model: str | None,
+    weights: str | None,
+    target: str | None,
+    layout: str,
+) -> None:
     """Show layers, shapes, parameters and multiply-accumulates of FILE.
 
     FILE is a .mnet file, a folder that holds one, or a network of the zoo. No weights are needed. Parameters are
     the trained ones, batch-norm scale and offset included. Rows of the text join a layer with the batch norm and
     the activation behind it; --format json has them one by one. RAM is the arena of the generated C.
+
+    With --target, weights count: those named, else made-up ones. Instructions are predicted from kernels measured in
+    QEMU; flash and RAM are exact, for which the network is compiled and linked.
     """
     from mnetdsl.cli.console import print_json
 
+    device = None if target is None else _device(target)
     network = load_network(file, parameters, model)
     summary, plan = network.summary(), _plan(network)
+    forecast = None if device is None else network.with_weights(_weights(network, weights)).forecast(device)
     if layout == "json":
         described = summary.as_json()
         described["memory"] = None if plan is None else _memory_json(plan)
+        if forecast is not None:
+            described["target"] = forecast.as_json()
         print_json(described)
         return
     _print_text(summary)
     if plan is not None:
         _print_memory(plan)
+    if forecast is not None:
+        _print_forecast(forecast)
+
+
+def _device(target: str) -> str:
+    """Raises a usage error for what is no microcontroller, MN1101 for what is no target."""
+    from mnetdsl.backends.targets import check_target
+    from mnetdsl.targets import find_device
+
+    name = check_target(target)
+    if find_device(name) is None:
+        raise click.UsageError(f"--target {target}: no microcontroller; `mnet targets` lists cores and boards")
+    return name
+
+
+def _weights(network: Network, given: str | None) -> str | None:
+    """What the deployment names, else made-up ones: sizes hardly depend on them."""
+    return given if given is not None or network.weights_path is not None else "random:1"
+
+
+def _print_forecast(found: Forecast) -> None:
+    from mnetdsl.cli.console import print_table
+
+    rows = [
+        (layer.name, layer.operation, "not known" if layer.instructions is None else _count(layer.instructions))
+        for layer in found.layers
+    ]
+    unknown = sum(layer.instructions is None for layer in found.layers)
+    total = f"{found.instructions:,}" if found.instructions is not None else "not known"
+    print()
+    print_table((f"ON {found.core.upper()}", "", "INSTRUCTIONS"), [*rows, ("total", "", total)], (False, False, True))
+    print()
+    if unknown:
+        print(
+            f"{unknown} layers run kernels that were not measured on {found.core}; "
+            "`mnet bench --on qemu:CORE` counts all"
+        )
+    if found.flash is None or found.ram is None:
+        print(f"flash  {found.constants:,} bytes of constants; to know the code: {found.why}")
+        print(f"RAM    {found.arena:,} bytes of arena")
+        return
+    print(f"flash  {found.flash:,} bytes: code {found.code:,}, constants {found.constants:,}")
+    print(
+        f"RAM    {found.ram:,} bytes: arena {found.arena:,}, context {found.context:,}, library {found.variables:,}; "
+        "stack, inputs and outputs are the caller's"
+    )
 
 
 def _plan(network: Network) -> Plan | None:

@@ -1,0 +1,145 @@
+"""Fits the instruction costs of `mnet summary --target` to kernels measured in QEMU, and tries them on other networks.
+
+    python -m benchmarks.cost_model [--core cortex-m4 ...]
+
+Measures the networks of FIT layer by layer, finds for every kernel and core the non-negative figures with the least
+squared relative errors, writes them to mnetdsl/cost/instructions.json, and prints how far the totals of the networks of
+HELD lie from what QEMU counts; those are no part of the fit. Cores that are not named keep their figures. Run it again
+whenever a kernel changes: some minutes a core. Measurements stay in build/cost_model; --again takes them from there.
+Networks of TensorFlow Lite are in the folder that MNET_DATA names.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.optimize import nnls
+
+from benchmarks.mcu import imported, made_up
+from mnetdsl.backends.c import Options, generate
+from mnetdsl.backends.qemu.machines import MACHINES
+from mnetdsl.backends.qemu.measurement import measure
+from mnetdsl.cost.instructions import Work, forget, predict, work
+from mnetdsl.images import random_input
+from mnetdsl.ir.core import Module
+
+CACHE = Path(__file__).parents[1] / "build" / "cost_model"
+TARGET = Path(__file__).parents[1] / "mnetdsl" / "cost" / "instructions.json"
+FIT: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("mobilenet_v1", {"alpha": 0.25, "resolution": 128}),
+    ("mobilenet_v1", {"alpha": 0.5, "resolution": 64, "classes": 10}),
+    ("mobilenet_v1", {"alpha": 0.75, "resolution": 96, "classes": 10}),
+    ("mobilenet_v2", {"alpha": 0.35, "resolution": 128, "classes": 10}),
+    ("mobilenet_v2", {"alpha": 0.5, "resolution": 64, "classes": 100}),
+    ("mobilenet_v2", {"alpha": 1.0, "resolution": 64, "classes": 10}),
+    ("mobilenet_v3_small", {}),
+    ("mobilenet_v1_0.25_224_quant", {}),
+)
+HELD: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("vww_96", {}),
+    ("mobilenet_v1", {"alpha": 0.5, "resolution": 160, "classes": 10}),
+    ("mobilenet_v2", {"alpha": 0.35, "resolution": 96}),
+    ("mobilenet_v2", {"alpha": 1.0, "resolution": 128, "classes": 100}),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--core", nargs="+", choices=list(MACHINES), default=list(MACHINES))
+    parser.add_argument("--again", action="store_true", help="take measurements that are there already")
+    asked = parser.parse_args()
+    model = json.loads(TARGET.read_text()) if TARGET.is_file() else {"figures": {}, "held": {}}
+    for core in asked.core:
+        rows = [row for name, parameters in FIT for row in measured(name, parameters, core, asked.again)]
+        model["figures"][core] = figures(rows)
+        TARGET.write_text(text(model))
+        forget()
+        model["held"][core] = dict(tried(core, asked.again))
+        TARGET.write_text(text(model))
+
+
+def module_of(name: str, parameters: dict[str, Any]) -> Module | None:
+    return made_up(name, parameters) if parameters else imported(name)
+
+
+def title(name: str, parameters: dict[str, Any]) -> str:
+    return " ".join([name, *(f"{key}={value}" for key, value in parameters.items())])
+
+
+def measured(name: str, parameters: dict[str, Any], core: str, again: bool) -> list[tuple[Work, int]]:
+    """The layers of a network and their instructions; none where its file is not there."""
+    file = CACHE / core / f"{title(name, parameters)}.json"
+    module = module_of(name, parameters)
+    if module is None:
+        print(f"{name} is left out: its file is not there")
+        return []
+    package = generate(module, options=Options(core=MACHINES[core].core))
+    if again and file.is_file():
+        counted = json.loads(file.read_text())
+    else:
+        inputs = {port.name: random_input(port, 1) for port in module.graph.inputs}
+        found = measure(module, core, inputs)
+        counted = [layer.instructions for layer in found.layers]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(counted))
+        print(f"{core}: {title(name, parameters)}: {found.instructions:,}", flush=True)
+    layers = zip(package.program.layers, package.operations, counted, strict=True)
+    return [(work(op, [call.function for call in layer.calls]), count) for layer, op, count in layers]
+
+
+def figures(rows: Sequence[tuple[Work, int]]) -> dict[str, list[float]]:
+    """Of all kernels, by all their keys."""
+    groups: dict[str, list[tuple[tuple[int, ...], int]]] = defaultdict(list)
+    for layer, instructions in rows:
+        for key in layer.keys:
+            groups[key].append((layer.sizes, instructions))
+    return {key: _fit(group) for key, group in sorted(groups.items())}
+
+
+def _fit(group: Sequence[tuple[tuple[int, ...], int]]) -> list[float]:
+    """Non-negative least squares of relative errors, large layers counting more."""
+    sizes = np.array([row[0] for row in group], np.float64)
+    counts = np.array([row[1] for row in group], np.float64)
+    weight = 1 / np.maximum(counts, 1) ** 0.75
+    scale = np.maximum(sizes.max(axis=0), 1)
+    found, _ = nnls(sizes / scale * weight[:, None], counts * weight)
+    return [float(f"{value:.6g}") for value in found / scale]
+
+
+def tried(core: str, again: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, parameters in HELD:
+        rows = measured(name, parameters, core, again)
+        if not rows:
+            continue
+        predicted = [predict(core, layer) for layer, _ in rows]
+        counted = sum(instructions for _, instructions in rows)
+        unknown = sum(value is None for value in predicted)
+        total = sum(value or 0 for value in predicted)
+        print(f"  predicted {total:,}: {total / counted - 1:+.1%}, {unknown} layers unknown", flush=True)
+        worst = sorted(zip(rows, predicted, strict=True), key=lambda item: -abs((item[1] or 0) - item[0][1]))[:3]
+        for (layer, instructions), value in worst:
+            print(f"    {layer.keys[0]}: {value} of {instructions}")
+        yield title(name, parameters), {"counted": counted, "predicted": total, "unknown": unknown}
+
+
+def text(model: dict[str, Any]) -> str:
+    """A line a kernel, so that changes can be read."""
+    lines = ["{", '  "figures": {']
+    cores = sorted(model["figures"])
+    for core in cores:
+        kernels = model["figures"][core]
+        lines.append(f'    "{core}": {{')
+        rows = [f'      "{key}": {json.dumps(kernels[key])}' for key in sorted(kernels)]
+        lines += [",\n".join(rows), "    }" + ("," if core != cores[-1] else "")]
+    lines += ["  },", f'  "held": {json.dumps(model["held"], sort_keys=True)}', "}"]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""What a network will cost on a Cortex-M, before it is flashed: instructions predicted, flash and RAM to the byte."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnetdsl.backends.c import CPackage, Options, generate
+from mnetdsl.backends.qemu.image import FLAGS
+from mnetdsl.backends.qemu.map_file import model_sizes
+from mnetdsl.backends.qemu.toolchain import compile_all, link, work_folder
+from mnetdsl.cost.instructions import predict, work
+from mnetdsl.diagnostics import MnetError
+from mnetdsl.files import write_folder
+from mnetdsl.ir.core import Module
+from mnetdsl.targets import Core
+
+_CALLER = "mnet_caller"
+"""Stands for the program around the model: it needs `init` and `run` and has a context."""
+
+
+@dataclass(frozen=True)
+class LayerForecast:
+    """instructions: None where no such kernel was measured on the core."""
+
+    name: str
+    operation: str
+    instructions: int | None
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Of one network on one core. Bytes are exact; code and the library's variables None without a compiler.
+
+    why: what a person does to get those. context: what `<m>_context` has.
+    """
+
+    core: str
+    arena: int
+    constants: int
+    code: int | None
+    variables: int | None
+    context: int | None
+    why: str
+    layers: tuple[LayerForecast, ...]
+
+    @property
+    def instructions(self) -> int | None:
+        """Of an inference; None where a layer is not known."""
+        counts = [layer.instructions for layer in self.layers]
+        return None if None in counts else sum(count for count in counts if count is not None)
+
+    @property
+    def flash(self) -> int | None:
+        return None if self.code is None else self.code + self.constants
+
+    @property
+    def ram(self) -> int | None:
+        """Stack, inputs and outputs are the caller's."""
+        return None if self.variables is None or self.context is None else self.arena + self.variables + self.context
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "core": self.core,
+            "total": {
+                "instructions": self.instructions,
+                "flash": self.flash,
+                "code": self.code,
+                "constants": self.constants,
+                "ram": self.ram,
+                "arena": self.arena,
+                "context": self.context,
+                "variables": self.variables,
+            },
+            "layers": [
+                {"name": layer.name, "op": layer.operation, "instructions": layer.instructions} for layer in self.layers
+            ],
+        }
+
+
+def forecast(module: Module, core: Core) -> Forecast:
+    """Of an optimized module with weights, compiled as `mnet bench --on qemu:` does.
+
+    Raises `MnetError` where C cannot be generated or does not compile; a missing compiler is said in `why`.
+    """
+    package = generate(module, options=Options(core=core))
+    layers = tuple(
+        LayerForecast(layer.name, layer.opcode, predict(core.name, work(op, [call.function for call in layer.calls])))
+        for layer, op in zip(package.program.layers, package.operations, strict=True)
+    )
+    arena = package.plan.arena_bytes
+    try:
+        code, constants, variables, context = _linked(package, core)
+    except MnetError as problem:
+        if problem.diagnostics[0].code != "MN1901":
+            raise
+        why = "; ".join(problem.diagnostics[0].help)
+        return Forecast(core.name, arena, package.program.weight_bytes, None, None, None, why, layers)
+    return Forecast(core.name, arena, constants, code, variables, context, "", layers)
+
+
+def _linked(package: CPackage, core: Core) -> tuple[int, int, int, int]:
+    """Code, constants, variables and bytes of a context, of a program that calls the model."""
+    name = package.program.name
+    folder = work_folder()
+    path = Path(folder.name)
+    write_folder(path, {**package.files, f"{_CALLER}.c": _caller(name).encode()})
+    jobs = [(f"{part}.c", f"{part}.o", FLAGS) for part in (name, f"{name}_weights")]
+    compile_all(path, [*jobs, (f"{_CALLER}.c", f"{_CALLER}.o", ("-O2",))], core.flags)
+    objects = [f"{_CALLER}.o", f"{name}.o", f"{name}_weights.o"]
+    flags = [*core.flags, "-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", "-Wl,-e,main"]
+    link(path, objects, "mnet.elf", [*flags, "-Wl,-Map=mnet.map"])
+    text = (path / "mnet.map").read_text(encoding="utf-8", errors="replace")
+    sizes = model_sizes(text, (f"{_CALLER}.o",))
+    others = model_sizes(text, (f"{name}.o", f"{name}_weights.o"))
+    return sizes.code, sizes.constants, sizes.variables, others.variables - sizes.variables
+
+
+def _caller(name: str) -> str:
+    return f"""#include "{name}.h"
+static __typeof__(&{name}_init) const volatile init = &{name}_init;
+static __typeof__(&{name}_run) const volatile run = &{name}_run;
+static {name}_context context;
+static void *const volatile where = &context;
+int main(void) {{ return init == 0 || run == 0 || where == 0; }}
+"""
