@@ -14,6 +14,7 @@ from mnetdsl.backends.iree.package import IreePackage, generate, read_package
 from mnetdsl.backends.iree.processor import lacking, recorded
 from mnetdsl.backends.iree.runner import PackageRunner
 from mnetdsl.backends.iree.versions import IREE_VERSION
+from mnetdsl.backends.targets import check_threads
 from mnetdsl.diagnostics import MnetError
 from mnetdsl.interpreter import run
 from tests.backends.iree.harness import inputs_of, small_module
@@ -134,3 +135,18 @@ def test_inputs_that_do_not_fit_are_refused(package: IreePackage) -> None:
     for array in (fitting[0], fitting[:0], fitting.astype(np.float32), np.zeros((1, 5, 4, 3), np.uint8)):
         with pytest.raises(MnetError, match="MN0621"):
             runner.run({"in0": array})
+
+
+def test_the_manifest_says_for_how_many_threads_a_module_was_arranged(package: IreePackage) -> None:
+    assert package.manifest.threads is None
+    arranged = generate(small_module(), "net", "iree-cpu", threads=2)
+    assert Manifest.from_json(arranged.files["net.json"]).threads == 2
+
+
+@pytest.mark.parametrize("target", ["host-c", "cortex-m4", "iree-vulkan"])
+def test_threads_mean_nothing_for_other_targets(target: str) -> None:
+    with pytest.raises(MnetError) as refused:
+        check_threads(target, 2)
+    assert refused.value.diagnostics[0].code == "MN2006"
+    check_threads(target, None)
+    check_threads("iree-cpu:aarch64", 4)
