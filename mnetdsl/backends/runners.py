@@ -45,10 +45,11 @@ def _numpy(module: Module) -> Runner:
     return NumpyRunner(module)
 
 
-def _c(module: Module) -> Runner:
+def _c(module: Module, rows: bool = False) -> Runner:
+    from mnetdsl.backends.c import Options
     from mnetdsl.backends.c.host import HostRunner
 
-    return HostRunner(module)
+    return HostRunner(module, Options(rows=rows))
 
 
 def _iree(target: str, module: Module) -> Runner:
@@ -57,10 +58,15 @@ def _iree(target: str, module: Module) -> Runner:
     return IreeRunner(module, target)
 
 
-def _qemu(core: str, module: Module) -> Runner:
+def _qemu(core: str, module: Module, rows: bool = False) -> Runner:
     from mnetdsl.backends.qemu.runner import QemuRunner
 
-    return QemuRunner(module, core)
+    return QemuRunner(module, core, rows)
+
+
+ROWS = ":rows"
+"""Behind the name of a backend of generated C: what `mnet compile --feed rows` makes, given whole images."""
+_CORES = ("cortex-m3", "cortex-m4", "cortex-m7", "cortex-m33", "cortex-m55")
 
 
 RUNNERS: dict[str, Callable[[Module], Runner]] = {
@@ -73,11 +79,9 @@ RUNNERS: dict[str, Callable[[Module], Runner]] = {
     "iree-cpu:x86-64-v4": partial(_iree, "iree-cpu:x86-64-v4"),
     "iree-vulkan": partial(_iree, "iree-vulkan"),
     "iree-vulkan:simt": partial(_iree, "iree-vulkan:simt"),
-    "qemu:cortex-m3": partial(_qemu, "cortex-m3"),
-    "qemu:cortex-m4": partial(_qemu, "cortex-m4"),
-    "qemu:cortex-m7": partial(_qemu, "cortex-m7"),
-    "qemu:cortex-m33": partial(_qemu, "cortex-m33"),
-    "qemu:cortex-m55": partial(_qemu, "cortex-m55"),
+    **{f"qemu:{core}": partial(_qemu, core) for core in _CORES},
+    f"c{ROWS}": partial(_c, rows=True),
+    **{f"qemu:{core}{ROWS}": partial(_qemu, core, rows=True) for core in _CORES},
 }
 """Makes the runner of a backend; imports it only then."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from mnetdsl.backends.qemu.machines import MACHINES
 from mnetdsl.backends.qemu.measurement import Measurement
 from mnetdsl.backends.qemu.measurement import measure as measure_on_board
+from mnetdsl.backends.runners import ROWS
 from mnetdsl.bench import Request, Table
 from mnetdsl.diagnostics import ExitCode, MnetError, error
 from mnetdsl.diagnostics.suggest import did_you_mean
@@ -85,10 +86,12 @@ class BoardReport:
 def measure(request: Request) -> BoardReport:
     """Raises `MnetError`: MN2001 for a core without a board, MN2006 for options that mean nothing here, and what
     `backends.qemu.measurement.measure` raises."""
-    check_core(request.machine)
+    core = request.machine.removesuffix(ROWS)
+    check_core(core)
     check_options(request)
     inputs = {port.name: random_input(port, SEED) for port in request.module.graph.inputs}
-    return BoardReport(measure_on_board(request.module, request.machine, inputs, request.progress))
+    by_rows = core != request.machine
+    return BoardReport(measure_on_board(request.module, core, inputs, request.progress, by_rows))
 
 
 def check_core(core: str) -> None:

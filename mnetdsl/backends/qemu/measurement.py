@@ -65,16 +65,21 @@ class Measurement:
 
 
 def measure(
-    module: Module, core: str, inputs: Mapping[str, Array], progress: Callable[[str], None] = lambda message: None
+    module: Module,
+    core: str,
+    inputs: Mapping[str, Array],
+    progress: Callable[[str], None] = lambda message: None,
+    rows: bool = False,
 ) -> Measurement:
     """One inference of an optimized module with weights on the board of `core`, a key of `MACHINES`.
 
-    inputs: as `Runner.run` takes them; the first of each counts. Raises `MnetError`: MN0620 and MN0621 where the inputs
-    do not fit, what `Image` raises, MN1904 where the program fails, MN1906 where the emulator miscounts.
+    inputs: as `Runner.run` takes them; the first of each counts. rows: of code that could be fed by rows.
+    Raises `MnetError`: MN0620 and MN0621 where the inputs do not fit, what `Image` raises, MN1904 where the program
+    fails, MN1906 where the emulator miscounts.
     """
     check_inputs(module, inputs)
     machine = MACHINES[core]
-    package = generate(module, options=Options(core=machine.core))
+    package = generate(module, options=Options(core=machine.core, rows=rows))
     image = Image(package, machine)
     first = [[inputs[port.name][0] for port in module.graph.inputs]]
     count = len(package.operations)

@@ -21,13 +21,13 @@ Array = NDArray[np.generic]
 class QemuRunner:
     """Runs a module on the board of `core`, a key of `MACHINES`; images of a batch one after the other, in one start.
 
-    Raises `MnetError` as `Image` does.
+    `rows`: by code that could be fed by rows. Raises `MnetError` as `Image` does.
     """
 
-    def __init__(self, module: Module, core: str) -> None:
+    def __init__(self, module: Module, core: str, rows: bool = False) -> None:
         self._module = module
         machine = MACHINES[core]
-        self._package = generate(module, options=Options(core=machine.core))
+        self._package = generate(module, options=Options(core=machine.core, rows=rows))
         self._image = Image(self._package, machine)
 
     def run(self, inputs: Mapping[str, Array], observe: Collection[str] = ()) -> dict[str, Array]:
