@@ -10,7 +10,7 @@ from mnetdsl.backends.iree.kernels.filters import Unsuitable
 from mnetdsl.backends.iree.kernels.layers import OWN_LAYERS, Workshop, chain
 from mnetdsl.backends.iree.kernels.simt.layers import SIMT_LAYERS
 from mnetdsl.backends.iree.kernels.workshop import OwnLayer, Shop
-from mnetdsl.backends.iree.quantized.kernels.layers import BYTE_LAYERS
+from mnetdsl.backends.iree.quantized.kernels.layers import byte_layers
 from mnetdsl.ir.core import Graph, Op, Value
 from mnetdsl.ir.location import Location
 from mnetdsl.passes.context import Remark
@@ -91,7 +91,7 @@ def vector_roads(shop: Workshop, graph: Graph, results: Collection[Value]) -> Ro
     """For processors with vectors. `results` are values that the function returns."""
     whole = shop.storage.bfloat is None
     chains = find_chains(graph, shop.scope.array, shop.isa, results, shop.chaining) if whole else []
-    return Roads(shop, OWN_LAYERS, BYTE_LAYERS, chains, lambda layers: chain(shop, layers))
+    return Roads(shop, OWN_LAYERS, byte_layers(shop.isa), chains, lambda layers: chain(shop, layers))
 
 
 def simt_roads(shop: Shop) -> Roads:

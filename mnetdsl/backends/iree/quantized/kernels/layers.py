@@ -11,6 +11,7 @@ import numpy as np
 from mnetdsl.backends.iree.kernels.blocking import FEW_ROWS, WIDEST, choose_block
 from mnetdsl.backends.iree.kernels.executables import Kernel
 from mnetdsl.backends.iree.kernels.filters import Unsuitable
+from mnetdsl.backends.iree.kernels.isa import Isa
 from mnetdsl.backends.iree.kernels.layers import Workshop
 from mnetdsl.backends.iree.kernels.packing import padded_size
 from mnetdsl.backends.iree.kernels.window import Window
@@ -21,7 +22,7 @@ from mnetdsl.backends.iree.quantized.kernels.depthwise import ByteDepthwise, cho
 from mnetdsl.backends.iree.quantized.kernels.finish import MOST_SHIFT, Finish, finish_table
 from mnetdsl.backends.iree.quantized.kernels.float_finish import FloatFinish, float_table
 from mnetdsl.backends.iree.quantized.kernels.pointwise import BytePointwise, quads
-from mnetdsl.backends.iree.quantized.kernels.proof import Steps, prove
+from mnetdsl.backends.iree.quantized.kernels.proof import MeanSteps, Steps, prove
 from mnetdsl.backends.iree.quantized.kernels.sums import ByteSum, find_form
 from mnetdsl.backends.iree.quantized.layer import Array, Numbers
 from mnetdsl.backends.iree.tensors import MlirValue, padded, reshaped
@@ -32,7 +33,7 @@ from mnetdsl.ir.ops.dense import Dense
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
 from mnetdsl.ir.ops.elementwise import Elementwise
 from mnetdsl.ir.ops.lookup import Lookup
-from mnetdsl.ir.ops.pool import GlobalAvgPool
+from mnetdsl.ir.ops.pool import AvgPool, GlobalAvgPool
 from mnetdsl.ir.ops.shape import Reshape
 from mnetdsl.ir.types import ElementType
 from mnetdsl.numerics import elementwise as numerics
@@ -75,7 +76,7 @@ def run(shop: Workshop, op: Op, kernel: Kernel, arguments: list[MlirValue]) -> s
 def filter_layer(shop: Workshop, op: Op) -> str | Unsuitable:
     """A convolution or a dense layer."""
     assert isinstance(op, Conv2d | DepthwiseConv2d | Dense)
-    reason = _unsuitable(shop, op)
+    reason = _unsuitable(op)
     if reason is not None:
         return Unsuitable(reason)
     numbers = Numbers(shop.scope, op)
@@ -99,9 +100,7 @@ def filter_layer(shop: Workshop, op: Op) -> str | Unsuitable:
     return run(shop, op, kernel, [source, *constants])
 
 
-def _unsuitable(shop: Workshop, op: Conv2d | DepthwiseConv2d | Dense) -> str | None:
-    if not shop.isa.dots:
-        return "the target has no products of four bytes"
+def _unsuitable(op: Conv2d | DepthwiseConv2d | Dense) -> str | None:
     if op.input.type.element.byte_width != 1 or op.type.element.byte_width != 1:
         return "its numbers have 16 bits"
     if not isinstance(op, Dense) and op.dilations != (1, 1):
@@ -131,10 +130,17 @@ def float_finish(
 ) -> tuple[FloatFinish, Array] | None:
     """For sums `reach` (smallest and largest) of each channel, factors (multipliers and shifts) and clamps."""
     low, high, zero_point = (signed(result, number) for number in (*bounds, result.zero_point))
-    for centered in (True, False) if low >= zero_point else (False,):
-        proven = prove(Steps(*factors, zero_point, low, high, *reach, centered))
+    steps = Steps(*factors, zero_point, low, high, *reach, low >= zero_point)
+    return proven_finish(steps, channels, lanes)
+
+
+def proven_finish(steps: Steps, channels: int, lanes: int) -> tuple[FloatFinish, Array] | None:
+    """Counted from the middle of the bytes where `steps` may be, or from the zero point."""
+    for each in (steps, replace(steps, centered=False)):
+        proven = prove(each)
         if proven is not None:
-            finish = FloatFinish(low, high, 0 if centered else zero_point, centered, len(proven.sums))
+            zero_point = 0 if each.centered else each.zero_point
+            finish = FloatFinish(each.low, each.high, zero_point, each.centered, len(proven.sums))
             return finish, float_table(proven, channels, lanes)
     return None
 
@@ -251,7 +257,7 @@ def lookup(shop: Workshop, op: Op) -> str | Unsuitable:
         if source.raised == (op.input.type.element is ElementType.I8):
             shop.scope.bind_packed(op.result, Packed(source.value, source.pitch, op.type.element is ElementType.I8))
             return "same_bytes"
-    if not (shop.isa.dots and shop.isa.tables):
+    if not shop.isa.tables:
         return Unsuitable("the target has no tables in registers")
     source = byte_map(shop, op.input)
     size = prod(op.type.shape[:-1]) * source.pitch
@@ -262,7 +268,7 @@ def lookup(shop: Workshop, op: Op) -> str | Unsuitable:
 def add(shop: Workshop, op: Op) -> str | Unsuitable:
     """The sum of two maps of one shape."""
     assert isinstance(op, Elementwise)
-    reason = _not_bytes(shop, op)
+    reason = _not_bytes(op)
     if reason is not None:
         return Unsuitable(reason)
     if op.left.type.shape != op.type.shape or op.right.type.shape != op.type.shape:
@@ -287,7 +293,7 @@ def add(shop: Workshop, op: Op) -> str | Unsuitable:
 def mul(shop: Workshop, op: Op) -> str | Unsuitable:
     """The product of two maps of one shape, or of a map and one pixel of gates."""
     assert isinstance(op, Elementwise)
-    reason = _not_bytes(shop, op)
+    reason = _not_bytes(op)
     if reason is not None:
         return Unsuitable(reason)
     map, other = (op.left, op.right) if op.left.type.shape == op.type.shape else (op.right, op.left)
@@ -311,7 +317,7 @@ def mul(shop: Workshop, op: Op) -> str | Unsuitable:
 
 def global_avg_pool(shop: Workshop, op: Op) -> str | Unsuitable:
     assert isinstance(op, GlobalAvgPool)
-    reason = _not_bytes(shop, op)
+    reason = _not_bytes(op)
     if reason is not None:
         return Unsuitable(reason)
     source, result = grid(op.input.type), grid(op.type)
@@ -327,9 +333,30 @@ def global_avg_pool(shop: Workshop, op: Op) -> str | Unsuitable:
     return run(shop, op, kernel, [map.value, shop.scope.prepared(f"{op.name}.packed_finish", table)])
 
 
-def _not_bytes(shop: Workshop, op: Op) -> str | None:
-    if not shop.isa.dots:
-        return "the target has no kernels on bytes"
+def avg_pool(shop: Workshop, op: Op) -> str | Unsuitable:
+    """The mean of a whole map, which stays on its grid."""
+    assert isinstance(op, AvgPool)
+    reason = _not_bytes(op)
+    if reason is not None:
+        return Unsuitable(reason)
+    if op.kernel != op.input.type.shape[1:3] or any(op.padding):
+        return Unsuitable("its window is not the whole map")
+    own, lanes = grid(op.type), shop.isa.lanes
+    pixels = prod(op.kernel)
+    # Halves go away from the stored 0, whatever real number it stands for.
+    low, high, zero = (signed(own, number) for number in (own.low, own.high, 0))
+    least, most = (np.full(lanes, number * pixels, np.int64) for number in (own.low, own.high))
+    steps = MeanSteps(most, most, zero, low, high, least, most, low >= zero, pixels)
+    finished = proven_finish(steps, lanes, lanes)
+    if finished is None:
+        return Unsuitable("float32 is not exact for all of its sums")
+    finish, table = finished
+    map = byte_map(shop, op.input)
+    kernel = ByteMean(pixels, map.pitch, lanes, unsigned(own, 0), finish)
+    return run(shop, op, kernel, [map.value, shop.scope.prepared(f"{op.name}.packed_finish", table)])
+
+
+def _not_bytes(op: Op) -> str | None:
     if any(value.type.element.byte_width != 1 for value in (*op.operands, op.result)):
         return "its numbers have 16 bits"
     return None
@@ -355,7 +382,17 @@ BYTE_LAYERS: dict[str, ByteLayer] = {
     "add": add,
     "mul": mul,
     "global_avg_pool": global_avg_pool,
+    "avg_pool": avg_pool,
     "lookup": lookup,
     "reshape": reshape,
 }
 """By opcode. An operation that is missing here always takes linalg."""
+
+
+def byte_layers(isa: Isa) -> dict[str, ByteLayer]:
+    """`BYTE_LAYERS` where the target has their instructions."""
+    return BYTE_LAYERS if isa.dots else dict.fromkeys(BYTE_LAYERS, _without_dots)
+
+
+def _without_dots(shop: Workshop, op: Op) -> Unsuitable:
+    return Unsuitable("the target has no products of four bytes")

@@ -49,6 +49,17 @@ class Steps:
     most: Array
     centered: bool
 
+    def factors(self) -> Array:
+        """[O]: as real numbers."""
+        found: Array = self.multipliers * np.exp2(self.shifts.astype(np.float64) - ONE_BITS)
+        return found
+
+    def offsets(self) -> Array:
+        """[O]: what is added to a sum times its factor before the fraction goes: two roundings make it over a half."""
+        right = np.maximum(-self.shifts, 0)
+        found: Array = np.where(right > 0, 0.5, 0.0) + np.exp2(-1.0 - right)
+        return found
+
     def thresholds(self) -> Array:
         """[high - low, O]: the smallest sum that gives low + 1, low + 2, … or more."""
         steps = np.arange(self.low + 1, self.high + 1, dtype=np.int64)[:, None] - self.zero_point
@@ -62,6 +73,26 @@ class Steps:
         never = np.where(steps < 1, -_FAR, _FAR)
         result: Array = np.where(self.multipliers == 0, never, found)
         return result
+
+
+@dataclass(frozen=True)
+class MeanSteps(Steps):
+    """Of sums of `count` numbers of the result's own grid their mean, halves away from zero."""
+
+    count: int = 1
+
+    def factors(self) -> Array:
+        return np.full(len(self.least), 1.0 / self.count)
+
+    def offsets(self) -> Array:
+        """Between the threshold and the sum below it."""
+        return np.full(len(self.least), 0.5 if self.count % 2 else 0.5 + 0.5 / self.count)
+
+    def thresholds(self) -> Array:
+        steps = np.arange(self.low + 1, self.high + 1, dtype=np.int64)[:, None] - self.zero_point
+        half = self.count // 2
+        found = np.where(steps >= 1, steps * self.count - half, (steps - 1) * self.count + half + 1)
+        return np.repeat(found, len(self.least), axis=1)
 
 
 @dataclass(frozen=True)
@@ -79,7 +110,7 @@ def prove(steps: Steps) -> Proven | None:
     thresholds = steps.thresholds()
     limits = steps.least[None, :], steps.most[None, :]
     reached = (thresholds <= limits[1]) & (thresholds > limits[0])
-    factors = steps.multipliers * np.exp2(steps.shifts.astype(np.float64) - ONE_BITS)
+    factors = steps.factors()
     small = reached.any(axis=0) & (factors < SMALLEST)
     if (reached & (np.abs(thresholds) >= EXACT)).any() or small.any():
         return None
@@ -87,8 +118,7 @@ def prove(steps: Steps) -> Proven | None:
         return None
     # A threshold that no sum crosses is moved to one that shows the same.
     thresholds = np.clip(thresholds, limits[0], limits[1] + 1)
-    right = np.maximum(-steps.shifts, 0)
-    first = np.where(right > 0, 0.5, 0.0) + np.exp2(-1.0 - right)
+    first = steps.offsets()
     offsets = first - 0.5 + steps.zero_point if steps.centered else first
     random = np.random.default_rng(0)
     channels = np.arange(len(factors))
@@ -147,7 +177,7 @@ def _wrong(steps: Steps, thresholds: Array, channels: Array, factor: Array, offs
     count: Array = (late | early).sum(axis=0) + 1000 * far.sum(axis=0)
     # Results less than two sums apart share sums: no correction there.
     dense = (np.diff(thresholds, axis=0) < 3).any(axis=0) if len(thresholds) > 1 else np.zeros(len(count), bool)
-    inner = steps.multipliers[channels] * np.exp2(steps.shifts[channels] - 31.0) > 0.25
+    inner = steps.factors()[channels] > 0.25
     return np.where(dense & inner & (count > 0), count + 1000, count)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,8 @@ def layers(maker: QuantizedMaker) -> list[Value]:
         left, gates = maker.fresh(I8, *shape), maker.fresh(GATE, 1, 1, shape[2])
         found.append(maker.op("lookup", {"input": left, "table": maker.held(entries)}, GATE))
         found.append(maker.op("global_avg_pool", {"input": left}, storage(ElementType.I8, 0.041, 5)))
+        found.append(maker.op("avg_pool", {"input": left}, kernel=shape[:2]))
+        found.append(maker.op("avg_pool", {"input": maker.fresh(U8, *shape)}, kernel=shape[:2]))
         found.append(maker.op("mul", {"left": left, "right": gates}, storage(ElementType.I8, 0.043, -3)))
         found.append(
             maker.op("add", {"left": left, "right": maker.fresh(I8, *shape)}, storage(ElementType.I8, 0.07, 2))
@@ -125,6 +128,13 @@ def test_what_has_no_kernel_of_bytes_says_why() -> None:
         "its window is dilated",
         "`softmax` has no own kernel",
     ]
+
+
+def test_processors_without_products_of_bytes_take_linalg() -> None:
+    isa = isa_of(TARGETS["iree-cpu"])
+    assert isa is not None
+    found = emit(module_of(layers), isa=replace(isa, dots=False)).roads
+    assert {road.reason for road in found} == {"the target has no products of four bytes"}
 
 
 def test_the_same_network_gives_the_same_text() -> None:
