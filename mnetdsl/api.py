@@ -326,7 +326,11 @@ class Network:
 
         ports = self.module.graph.inputs
         inputs = {port.name: np.concatenate([random_input(port, seed) for seed in range(count)]) for port in ports}
-        return SelfTest(inputs, interpreter.run(self.module, inputs))
+        layers: dict[str, NDArray[np.generic]] = {}
+        module = self.optimized()
+        if any(op.type.quantization is not None for op in module.graph.operations):
+            interpreter.run(module, inputs, lambda op, array: layers.__setitem__(op.name, array))
+        return SelfTest(inputs, interpreter.run(self.module, inputs), layers=layers)
 
     def quantize(
         self,

@@ -14,7 +14,7 @@ from mnetdsl.backends.c.identifiers import Names, comment_text, identifier
 from mnetdsl.backends.c.literals import float_literal
 from mnetdsl.backends.c.ops import RULES
 from mnetdsl.backends.c.ops.constant import choose_copy, emit_copy
-from mnetdsl.backends.c.program import ArenaLine, CPort, Layer, Program, RowProgram
+from mnetdsl.backends.c.program import ArenaLine, CPort, Layer, Program, RowProgram, SelfTestVectors
 from mnetdsl.backends.c.quantized import QUANTIZED_RULES
 from mnetdsl.backends.c.quantized.dsp import dsp_rule
 from mnetdsl.backends.c.quantized.helium import helium_rule
@@ -146,10 +146,14 @@ def assemble(
         ),
         program_hash="",
         weights_hash=_weights_hash(emitter),
-        selftest=selftest_vectors(module, options.selftest) if options.selftest else None,
+        selftest=_vectors(module, options.selftest, layers if rows is None else ()),
         rows=rows,
     )
     return replace(program, program_hash=_program_hash(program))
+
+
+def _vectors(module: Module, test: SelfTest | None, layers: Sequence[Layer]) -> SelfTestVectors | None:
+    return None if test is None else selftest_vectors(module, test, [layer.name for layer in layers])
 
 
 def steps_of(module: Module, core: Core | None) -> list[Step]:

@@ -123,12 +123,16 @@ class RowProgram:
 
 @dataclass(frozen=True)
 class SelfTestVectors:
-    """Inputs and expected outputs as array bodies, beside the largest difference that passes."""
+    """Inputs and expected outputs as array bodies, beside the largest difference that passes.
+
+    layers: names and checksums of results, one a vector, 0 where they are not compared; empty where none are.
+    """
 
     count: int
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     tolerances: tuple[str, ...]
+    layers: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
 
 @dataclass(frozen=True)
