@@ -18,6 +18,7 @@ from mnetdsl.ir.ops.constant import Constant
 from mnetdsl.ir.ops.conv2d import Conv2d
 from mnetdsl.ir.ops.dense import Dense
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
+from mnetdsl.ir.ops.elementwise import Elementwise
 from mnetdsl.ir.ops.quantize import Dequantize, Quantize, Requantize
 from mnetdsl.ir.ops.unary import UnaryOp
 from mnetdsl.ir.types import ElementType, Quantization, Storage, TensorType
@@ -177,7 +178,10 @@ class _Quantizer:
             self.target.graph.operations.append(wide)
             self.stored[op.result] = self._converted(wide.result, row.storage, op.location)
         elif row is not None:
-            operands = self._weighted(op, row) if isinstance(op, WEIGHTED) else self._operands(op)
+            if isinstance(op, WEIGHTED):
+                operands = self._weighted(op, row)
+            else:
+                operands = self._of_one_width(op) if isinstance(op, Elementwise) else self._operands(op)
             self.stored[op.result] = self._copied(op, operands, row.storage)
 
     def _narrows(self, op: Op, row: QuantizedTensor) -> bool:
@@ -193,6 +197,20 @@ class _Quantizer:
 
     def _operands(self, op: Op) -> dict[str, OperandArgument]:
         return {d.name: [self._as_stored(value) for value in op.operand_group(d.name)] for d in op.operand_defs}
+
+    def _of_one_width(self, op: Elementwise) -> dict[str, OperandArgument]:
+        """Operands of 8 bits beside one of 16 in 16 as well, on their own scale and less their zero point: exactly."""
+        values = {"left": self._as_stored(op.left), "right": self._as_stored(op.right)}
+        if all(value.type.element is not ElementType.I16 for value in values.values()):
+            return dict(values)
+        found: dict[str, OperandArgument] = {}
+        for name, value in values.items():
+            quantization = value.type.quantization
+            assert quantization is not None
+            wide = Storage(ElementType.I16, Quantization.per_tensor(quantization.scale[0], 0))
+            location = op.location.named(f"{op.name}.{name}")
+            found[name] = value if value.type.element is ElementType.I16 else self._converted(value, wide, location)
+        return found
 
     def _weighted(self, op: Conv2d | DepthwiseConv2d | Dense, row: QuantizedTensor) -> dict[str, OperandArgument]:
         value = self._as_stored(op.input)

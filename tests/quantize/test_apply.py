@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import mnetdsl
@@ -162,3 +163,19 @@ def test_malformed_rows_are_told_where_they_stand(tmp_path: Path, row: str) -> N
     assert problem.code == "MN1801"
     assert problem.primary is not None
     assert problem.primary.span.file.position(problem.primary.span.start)[0] == 17 + NAMES.index("swish")
+
+
+def test_operands_of_8_bits_beside_one_of_16_are_widened_exactly(tmp_path: Path) -> None:
+    """What adds and multiplies reads one width: less its zero point, an 8-bit number is one of 16 bits."""
+    path = tmp_path / "net.mnet"
+    rows = [
+        f'    "{name}"  {"i16" if name == "stem.conv" else "i8"}  0.05  {0 if name == "stem.conv" else 3}'
+        for name in NAMES
+    ]
+    path.write_text(NET.format(columns="", rows="\n".join(rows)))
+    module = mnetdsl.load(path, model="small").module
+    (total,) = (op for op in module.graph.operations if op.name == "middle.add")
+    assert {value.type.element for value in total.operands} == {ElementType.I16}
+    (widened,) = (op for op in module.graph.operations if op.name in ("middle.add.left", "middle.add.right"))
+    assert widened.opcode == "requantize"
+    assert widened.type.quantization == Quantization.per_tensor(float(np.float32(0.05)), 0)

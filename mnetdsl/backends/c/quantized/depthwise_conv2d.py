@@ -46,9 +46,9 @@ def choose(op: DepthwiseConv2d) -> Choice:
 
 
 def _modes(op: DepthwiseConv2d, window: Window, multiplier: int) -> tuple[Mode, ...]:
-    """A channel reads no other: of an output pixel, the channels of the last input channel follow its last read."""
+    """A channel reads no other, so that writing a pixel may follow reading it, at the pace of the narrower elements."""
     channels = op.input.type.shape[3]
-    sweep = window.sweep(tail=channels * width(op.result))
+    sweep = window.sweep(tail=channels * min(width(op.input), width(op.result)))
     ahead = forward(sweep, op.input.type)
     modes = (
         Mode("forward", (ahead,)),

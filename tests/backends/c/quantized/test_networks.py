@@ -63,6 +63,25 @@ def test_every_layer_has_the_interpreters_bits(name: str, storage: Storage, para
     assert all(np.array_equal(found[output], array) and array.std() > 1 for output, array in outputs.items())
 
 
+def test_tensors_of_8_and_16_bits_stand_beside_each_other() -> None:
+    """Layers that widen and narrow, in place where they can, and products of both widths."""
+    require("gcc")
+    module = mnetdsl.load("mobilenet_v3_small", resolution=64).module
+    names = tensor_names(quantizable(module))
+    rows = [
+        QuantizedTensor(name, I16 if "depthwise.conv" in name or name.startswith("stem") else I8, None, False, False)
+        for name in names
+    ]
+    found = apply_quantization(module, rows)
+    found.resources.update(random_weights(found, 1))
+    found = optimize(found)
+    image = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3)).astype(np.uint8)
+    expected: dict[str, np.ndarray] = {}
+    interpreter.run(found, {"image": image}, lambda op, array: expected.__setitem__(op.name, array))
+    ours = HostRunner(found).run({"image": image}, observe=expected)
+    assert [layer for layer, array in expected.items() if not np.array_equal(ours[layer], array)] == []
+
+
 @pytest.mark.parametrize("storage", [I8, U8, I16], ids=["i8", "u8", "i16"])
 def test_layers_that_compute_in_float_stand_between_integer_ones(storage: Storage) -> None:
     """One depthwise, one pointwise and the dense layer; their sums differ from the interpreter's in their order, so
