@@ -7,7 +7,7 @@ WORKERS ?= 2
 REFERENCES := build/references
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo firmware-demo test test-all test-torch test-references references lint bench bench-host fit-costs bench-mcu fuzz train clean
+.PHONY: bench-accuracy help setup demo firmware-demo test test-all test-torch test-references references lint bench bench-host fit-costs bench-mcu fuzz train clean
 
 help:  ## list the tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ bench-host: setup  ## float networks on this processor beside LiteRT, onnxruntim
 
 bench-mcu: setup  ## 8-bit networks on emulated Cortex-M cores beside the published figures of other engines
 	$(BIN)/python benchmarks/mcu.py
+
+bench-accuracy: setup  ## what int8 costs in accuracy, technique by technique; makes the tables of docs/quantization.md
+	$(BIN)/python benchmarks/accuracy.py --again
 
 fuzz: setup  ## ten minutes each of fuzzing the parser, the IR reader and the importers of TensorFlow Lite and ONNX
 	$(BIN)/python -m tests.fuzz.fuzz_parser --seconds 600

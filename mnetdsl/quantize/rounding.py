@@ -21,7 +21,7 @@ Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 DAMPING = 0.01
-"""Of H's mean diagonal, added to it: with few images H has directions that nothing was seen of."""
+"""Of H's mean diagonal, added to it at least."""
 _BLOCK = 128
 
 
@@ -83,20 +83,28 @@ def _outer(left: Doubles, right: Doubles) -> Doubles:
     return left[..., :, None] * right[..., None, :]
 
 
-def damped(matrix: Doubles) -> Doubles:
-    """Symmetric matrices [..., K, K] with some of their mean diagonal added."""
+def damped(matrix: Doubles, count: int) -> Doubles:
+    """Covariances [..., K, K] of `count` windows with some of their mean diagonal added: the more, the fewer they are.
+
+    Of fewer windows than weights there are directions in which nothing was seen; what is moved there shows on other
+    images. With K / count of the diagonal, rounding then is next to nearest.
+    """
     size = matrix.shape[-1]
     diagonal = np.trace(matrix, axis1=-2, axis2=-1) / size
-    result: Doubles = matrix + (DAMPING * np.maximum(diagonal, 1e-12))[..., None, None] * np.eye(size)
+    share = DAMPING + size / max(1, count)
+    result: Doubles = matrix + (share * np.maximum(diagonal, 1e-12))[..., None, None] * np.eye(size)
     return result
 
 
-def learned(rows: Doubles, scale: Doubles, covariance: Doubles) -> QuantizedRows:
-    """Codes [O, K] for `rows`, with H = `covariance` [K, K], or [C, K, K] for depthwise rows [C * M, K]."""
+def learned(rows: Doubles, scale: Doubles, covariance: Doubles, count: int) -> QuantizedRows:
+    """Codes [O, K] for `rows`, with H = `covariance` [K, K], or [C, K, K] for depthwise rows [C * M, K].
+
+    count: of the windows that the covariance is of.
+    """
     if covariance.ndim == 3:
-        return _depthwise(rows, scale, covariance)
+        return _depthwise(rows, scale, damped(covariance, count))
     order = np.argsort(-np.diagonal(covariance), kind="stable")
-    upper = _inverse_factor(damped(covariance[np.ix_(order, order)]))
+    upper = _inverse_factor(damped(covariance[np.ix_(order, order)], count))
     codes = np.empty_like(rows)
     codes[:, order] = _sweep(rows[:, order], scale, upper)
     return QuantizedRows(codes, scale)
@@ -130,7 +138,7 @@ def _sweep(rows: Doubles, scale: Doubles, upper: Doubles) -> Doubles:
 def _depthwise(rows: Doubles, scale: Doubles, covariance: Doubles) -> QuantizedRows:
     """All channels at once, each with the covariance of its own input channel."""
     multiplier = len(rows) // len(covariance)
-    upper = np.repeat(_inverse_factor(damped(covariance)), multiplier, axis=0)
+    upper = np.repeat(_inverse_factor(covariance), multiplier, axis=0)
     work, codes = rows.copy(), np.empty_like(rows)
     for index in range(rows.shape[1]):
         column = work[:, index]

@@ -121,7 +121,7 @@ class _Tuner:
         share = self.techniques.follow_float
         if not share:
             return rows
-        covariance = damped(moments.covariance())
+        covariance = damped(moments.covariance(), moments.count)
         change = np.linalg.solve(covariance, np.swapaxes(moments.cross_covariance() - moments.covariance(), -1, -2))
         if covariance.ndim == 2:
             return rows + share * rows @ np.swapaxes(change, -1, -2)
@@ -140,7 +140,7 @@ class _Tuner:
         scale = weights.roomy(scale, biases, scale_in)
         codes = weights.nearest(rows, scale)
         if self.techniques.learned_rounding:
-            better = learned(rows, scale, covariance)
+            better = learned(rows, scale, covariance, moments.count)
             wins = output_error(rows, better, covariance) < output_error(rows, codes, covariance)
             codes = QuantizedRows(np.where(wins[:, None], better.codes, codes.codes), scale)
         return codes
