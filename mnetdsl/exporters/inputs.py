@@ -43,6 +43,12 @@ def exported_inputs(module: Module, *, stored: bool = False) -> list[ExportedInp
     return [_exported(port, stored) for port in module.graph.inputs]
 
 
+def labels_of(port: Port) -> tuple[str, ...]:
+    """The labels of an output's classes, none where it has none."""
+    found = port.attributes.get("labels", ())
+    return tuple(map(str, found)) if isinstance(found, tuple) else ()
+
+
 def _exported(port: Port, stored: bool) -> ExportedInput:
     readers = list(dict.fromkeys(port.value.users))
     normalized = [op for op in readers if isinstance(op, Normalize)]

@@ -118,6 +118,21 @@ def test_a_table_written_by_hand_has_its_bits_in_every_layer(stored: bool, tmp_p
     assert len(report["backends"][0]["layers"]) >= 6
 
 
+@pytest.mark.parametrize("format", ["tflite", "onnx"])
+def test_labels_and_pixels_come_back_from_the_file(format: str, tmp_path: Path) -> None:
+    need("ai_edge_litert", "flatbuffers", "onnx")
+    labelled = NET.replace("as classifier\n", 'as classifier { labels = ["cat", "dog, small", "Kuh", "é"] }\n')
+    assert labelled != NET
+    (tmp_path / "net.mnet").write_text(labelled)
+    assert call("export", tmp_path / "net.mnet", "--weights", "random:1", "-o", tmp_path / f"out.{format}") == 0
+    assert call("import", tmp_path / f"out.{format}", "-o", tmp_path / "again") == 0
+    network = mnetdsl.load(tmp_path / "again")
+    (image,), (logits,) = network.module.graph.inputs, network.module.graph.outputs
+    assert logits.attributes["labels"] == ("cat", "dog, small", "Kuh", "é")
+    assert image.attributes["mean"] == (120.0, 110.0, 100.0)
+    assert image.attributes["std"] == (60.0, 59.0, 58.0)
+
+
 def test_files_that_exist_are_not_overwritten(net: Path, tmp_path: Path, capsys: Captured) -> None:
     need("ai_edge_litert", "flatbuffers")
     taken = tmp_path / "out.tensors.json"

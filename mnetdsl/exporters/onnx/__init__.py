@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import onnx
 from onnx import helper
 
-from mnetdsl.exporters.inputs import ExportedInput, exported_inputs
+from mnetdsl.exporters.inputs import ExportedInput, exported_inputs, labels_of
 from mnetdsl.exporters.onnx.rules import RULES
 from mnetdsl.exporters.onnx.writer import ELEMENTS, FIRST, LAST, Writer, channels_first
 from mnetdsl.exporters.problems import NotInFormatError, no_weights, not_in_format
@@ -28,7 +28,7 @@ WIDE_OPSET = 21
 """The first with int16 in QuantizeLinear."""
 IR_VERSION, WIDE_IR_VERSION = 9, 10
 PREFIX = "mnetdsl"
-"""Of the entries of the file's metadata that say how pixels are normalized: `mnetdsl.INPUT.mean` and `.std`."""
+"""Of the entries of the file's metadata: `mnetdsl.INPUT.mean` and `.std` of pixels, and `mnetdsl.OUTPUT.labels`."""
 
 
 def to_onnx(module: Module, *, channels_first: bool = False) -> bytes:
@@ -90,6 +90,10 @@ def _model(module: Module, inputs: Sequence[ExportedInput], first: bool) -> byte
             if values:
                 entry = model.metadata_props.add()
                 entry.key, entry.value = f"{PREFIX}.{found.port.name}.{key}", " ".join(map(repr, values))
+    for port in module.graph.outputs:
+        if labels_of(port):
+            entry = model.metadata_props.add()
+            entry.key, entry.value = f"{PREFIX}.{port.name}.labels", "\n".join(labels_of(port))
     onnx.checker.check_model(model)
     return bytes(model.SerializeToString(deterministic=True))
 

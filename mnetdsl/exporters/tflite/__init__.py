@@ -11,9 +11,9 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mnetdsl.exporters.inputs import ExportedInput, exported_inputs
+from mnetdsl.exporters.inputs import ExportedInput, exported_inputs, labels_of
 from mnetdsl.exporters.problems import NotInFormatError, no_weights, not_in_format
-from mnetdsl.exporters.tflite.metadata import ENTRY, TensorNote, packed_metadata
+from mnetdsl.exporters.tflite.metadata import ENTRY, TensorNote, packed_labels, packed_metadata
 from mnetdsl.exporters.tflite.rules import RULES
 from mnetdsl.exporters.tflite.widths import widths
 from mnetdsl.exporters.tflite.writer import Writer
@@ -115,5 +115,6 @@ def write_tflite(module: Module, *, stored_inputs: bool = False) -> Written:
     outputs = {port.name: writer.numbers[port.value] for port in module.graph.outputs}
     writer.signature(numbers, outputs)
     notes = [TensorNote(found.port.name, found.mean, found.std) for found in inputs]
-    writer.metadata(ENTRY, packed_metadata(module.name, notes, [TensorNote(name) for name in outputs]))
-    return Written(writer.packed(), inputs, numbers, layers, outputs)
+    ends = [TensorNote(port.name, labels=labels_of(port)) for port in module.graph.outputs]
+    writer.metadata(ENTRY, packed_metadata(module.name, notes, ends))
+    return Written(writer.packed() + packed_labels(ends), inputs, numbers, layers, outputs)

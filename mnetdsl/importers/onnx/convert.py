@@ -13,7 +13,7 @@ import numpy as np
 from mnetdsl.diagnostics import Diagnostic, MnetError, error
 from mnetdsl.importers.onnx.flat import Array, Node, OnnxModel
 from mnetdsl.importers.onnx.folding import constant_of, folded
-from mnetdsl.importers.onnx.inputs import FoundInput, found_inputs, import_input
+from mnetdsl.importers.onnx.inputs import METADATA, FoundInput, found_inputs, import_input
 from mnetdsl.importers.onnx.operators import REMEDIES, RULES
 from mnetdsl.importers.onnx.problems import damaged
 from mnetdsl.importers.onnx.stores import Stores, caller_storage, storage_of
@@ -71,7 +71,10 @@ class _Converter:
         ends = [(port, self._end(port.name)) for port in self.model.outputs]
         if not ends or not self.layers:
             raise unsupported_model(self.model.path, "there are no operators in it", "export the network again")
-        outputs = tuple(ImportOutput(_named(port.name), value, -1) for port, value in ends)
+        outputs = tuple(
+            ImportOutput(_named(port.name), value, -1, self._labels(port.name, self.values[value].shape[-1]))
+            for port, value in ends
+        )
         if self.stores.shift_to_signed():
             self.notes.append("uint8 tensors are stored as int8, 128 less in every number")
         self._stop(self._finish())
@@ -297,6 +300,12 @@ class _Converter:
             return self.arranged(view, natural_order(view))[0]
         except NotSupportedError as problem:
             raise unsupported_model(self.model.path, f"its output `{name}`: {problem.why}", problem.remedy) from None
+
+    def _labels(self, name: str, classes: int) -> tuple[str, ...]:
+        """What `mnet export` wrote into the file, where there is one for each class."""
+        text = self.model.metadata.get(f"{METADATA}.{name}.labels", "")
+        found = tuple(line.strip() for line in text.splitlines())
+        return found if len(found) == classes and all(found) else ()
 
     def _finish(self) -> list[Diagnostic]:
         problems = []

@@ -20,6 +20,7 @@ MAX_NODES = 20_000
 MAX_RANK = 8
 MAX_OPERANDS = 1_000
 MAX_NAME = 4_096
+MAX_ENTRY = 1 << 20
 MAX_ELEMENTS = 2**31 - 1
 OLDEST_OPSET = 7
 """Operators broadcast as they do today since version 7."""
@@ -103,8 +104,15 @@ class _Reader:
             constants,
             tuple(self._port(port) for port in graph.input if port.name not in constants),
             tuple(self._port(port) for port in graph.output),
-            {self._text(entry.key): self._text(entry.value) for entry in self.proto.metadata_props[:MAX_OPERANDS]},
+            self._metadata(),
         )
+
+    def _metadata(self) -> dict[str, str]:
+        """Entries of a size that anything is read from."""
+        entries = self.proto.metadata_props[:MAX_OPERANDS]
+        return {
+            entry.key: entry.value for entry in entries if len(entry.key) <= MAX_NAME and len(entry.value) <= MAX_ENTRY
+        }
 
     def _opset(self) -> int:
         found = [entry.version for entry in self.proto.opset_import if entry.domain in OWN_DOMAINS]
