@@ -73,7 +73,8 @@ def quantize_network(
         calibration = calibration.read(instance.module)
     if not isinstance(calibration, Calibration):
         calibration = batched(calibrated_input(instance.module).name, calibration)
-    found = quantize_module(instance.module, calibration, settings, progress)
+    partial = None if folder is None else Path(folder) / f"{own}.partial.npz"
+    found = quantize_module(instance.module, calibration, settings, partial, progress)
     module = apply_quantization(instance.module, found.rows, f"{own}.mnet")
     arrays = found.arrays(module)
     module.resources = dict(arrays)

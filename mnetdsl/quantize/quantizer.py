@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from mnetdsl.ir.core import Module, Op
 from mnetdsl.quantize.apply import FLOAT_ONLY, named_tensors, quantizable
 from mnetdsl.quantize.arrays import weight_arrays
 from mnetdsl.quantize.calibration import Calibration
+from mnetdsl.quantize.checkpoint import Checkpoint, fingerprint
 from mnetdsl.quantize.choose import AUTO, Chosen, choose_storages, widened
 from mnetdsl.quantize.equalize import Equalized, equalize, scalable_groups
 from mnetdsl.quantize.histogram import TensorStatistics
@@ -59,6 +61,11 @@ class Settings:
     in_float: frozenset[str] = frozenset()
     widest: int = 0
 
+    def described(self) -> str:
+        """All of it, alike in every run."""
+        layers = sorted(self.wide), sorted(self.in_float)
+        return f"{self.observer} {self.equalize} {self.techniques} {layers} {self.widest}"
+
 
 @dataclass(frozen=True)
 class Quantized:
@@ -86,10 +93,12 @@ def quantize_module(
     network: Module,
     calibration: Calibration,
     settings: Settings | None = None,
+    partial: Path | None = None,
     progress: Progress = lambda stage, share: None,
 ) -> Quantized:
     """Quantizes a float module as built, with weights.
 
+    partial: a file to keep what is found in until all is; a run that was interrupted is continued from it.
     Raises `MnetError`: MN1809 where the float network gives NaN or infinity, MN1810 for a layer it has not.
     """
     settings = settings or Settings()
@@ -98,6 +107,9 @@ def quantize_module(
     check_wide(module, settings.wide)
     batches = [{calibration.input: batch} for batch in calibration.batches]
     total = max(1, calibration.images)
+    state = Checkpoint()
+    if partial is not None:
+        state = Checkpoint.resumed(partial, fingerprint(module, calibration.batches, settings.described()))
     equalized: list[Equalized] = []
     if settings.equalize and scalable_groups(module):
         first = batches[: max(1, EQUALIZING_IMAGES // max(1, len(calibration.batches[0])))]
@@ -106,7 +118,10 @@ def quantize_module(
         extents = {name: np.maximum(np.abs(item.low), np.abs(item.high)) for name, item in seen.items()}
         module.resources = dict(module.resources)
         equalized = equalize(module, module.resources, extents)
-    statistics = observe(module, batches, lambda images: progress("observing", images / total))
+    statistics = state.statistics
+    if not statistics:
+        statistics = observe(module, batches, lambda images: progress("observing", images / total))
+        state.observed(statistics)
     steps = max(1, sum(1 for op in module.graph.operations))
     chosen = choose_storages(
         module,
@@ -131,7 +146,10 @@ def quantize_module(
         in_float=in_float,
         techniques=settings.techniques,
         progress=lambda ops: progress("rounding weights", ops / steps),
+        known=dict(state.layers),
+        keep=state.tuned,
     )
+    state.remove()
     rows = tuple(QuantizedTensor(name, item.storage, in_float=name in in_float) for name, item in chosen.items())
     images = sum(len(batch[calibration.input]) for batch in batches[:fitting])
     return Quantized(module, rows, chosen, statistics, tuned, tuple(equalized), calibration.images, images, costs)

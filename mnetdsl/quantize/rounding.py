@@ -29,7 +29,7 @@ _BLOCK = 128
 class Moments:
     """First and second moments of pairs of windows: what the float network sees, and the quantized one.
 
-    Shapes are [K] and [K, K], with [C] in front for depthwise layers. `cross` is E[seen x^T], x quantized. All are
+    Shapes are [K] and [K, K], with [C] in front for depthwise layers. All are
     taken from `shift`, the mean of the first windows: sums of squares far from zero would cancel.
     """
 
@@ -38,7 +38,6 @@ class Moments:
     float_sum: Doubles = field(default_factory=lambda: np.zeros(0))
     sum: Doubles = field(default_factory=lambda: np.zeros(0))
     gram: Doubles = field(default_factory=lambda: np.zeros(0))
-    cross: Doubles = field(default_factory=lambda: np.zeros(0))
 
     def add(self, seen: Floats, stored: Floats) -> None:
         """Windows [P, K] or [P, C, K] of both networks at the same places."""
@@ -48,18 +47,16 @@ class Moments:
         if stored.ndim == 3:
             by_channel = stored.transpose(1, 2, 0)
             gram = by_channel @ by_channel.transpose(0, 2, 1)
-            cross = seen.transpose(1, 2, 0) @ by_channel.transpose(0, 2, 1)
         else:
-            gram, cross = stored.T @ stored, seen.T @ stored
+            gram = stored.T @ stored
         sums = seen.sum(axis=0, dtype=np.float64), stored.sum(axis=0, dtype=np.float64)
         if not self.count:
             self.float_sum, self.sum = sums
-            self.gram, self.cross = gram.astype(np.float64), cross.astype(np.float64)
+            self.gram = gram.astype(np.float64)
         else:
             self.float_sum += sums[0]
             self.sum += sums[1]
             self.gram += gram
-            self.cross += cross
         self.count += len(stored)
 
     @property
@@ -74,9 +71,6 @@ class Moments:
         """Of the quantized windows."""
         mean = self.sum / self.count
         return self.gram / self.count - _outer(mean, mean)
-
-    def cross_covariance(self) -> Doubles:
-        return self.cross / self.count - _outer(self.float_sum / self.count, self.sum / self.count)
 
 
 def _outer(left: Doubles, right: Doubles) -> Doubles:

@@ -20,7 +20,7 @@ from mnetdsl.ir.types import ElementType, Storage
 from mnetdsl.quantize import weights
 from mnetdsl.quantize.grid import numbers, rounded
 from mnetdsl.quantize.layers import Layer, weighted_layers, windows
-from mnetdsl.quantize.rounding import Moments, damped, learned, output_error
+from mnetdsl.quantize.rounding import Moments, learned, output_error
 from mnetdsl.quantize.simulate import Lane, Reader, stored, walk
 from mnetdsl.quantize.weights import QuantizedRows
 
@@ -38,7 +38,14 @@ class Techniques:
     mse_scales: bool = True
     learned_rounding: bool = True
     bias_correction: bool = True
-    follow_float: float = 0.0
+
+
+@dataclass(frozen=True)
+class TunedLayer:
+    """A layer's integers; bias [O] in units of the accumulator, None where it has none."""
+
+    codes: QuantizedRows
+    bias: Doubles | None
 
 
 @dataclass
@@ -47,7 +54,6 @@ class Tuned:
 
     codes: dict[str, QuantizedRows] = field(default_factory=dict)
     biases: dict[str, Doubles] = field(default_factory=dict)
-    input_scales: dict[str, float] = field(default_factory=dict)
     noise: dict[str, float] = field(default_factory=dict)
     power: dict[str, float] = field(default_factory=dict)
     outputs: list[dict[str, Array]] = field(default_factory=list)
@@ -71,7 +77,10 @@ class _Tuner:
         images: int,
         techniques: Techniques,
         progress: Callable[[int], None],
+        known: Mapping[str, TunedLayer],
+        keep: Callable[[str, TunedLayer], None],
     ) -> None:
+        self.known, self.keep = known, keep
         self.storages = storages
         self.in_float = in_float
         self.lanes = lanes
@@ -90,23 +99,29 @@ class _Tuner:
         layer = self.layers.get(op.name)
         if layer is None or op.name in self.in_float:
             return
-        moments = self._moments(layer, reader)
         scale_in = self.grids[layer.input]
+        if op.name in self.known:
+            self._take(layer, self.known[op.name], scale_in)
+            return
+        moments = self._moments(layer, reader)
         rows, biases = layer.rows(self.exact), layer.biases(self.exact)
-        target = self._target(rows, moments)
-        codes = self._codes(layer, target, moments, biases, scale_in)
-        self.result.codes[op.name] = codes
+        codes = self._codes(layer, rows, moments, biases, scale_in)
+        bias = None
         if layer.bias is not None:
-            new = biases
             if self.techniques.bias_correction:
-                new = biases + _product(rows, moments.float_mean) - _product(codes.real, moments.mean)
-            stored_codes = weights.bias_codes(new, scale_in, codes.scale)
-            self.result.biases[op.name] = stored_codes
-            new = stored_codes * scale_in * codes.scale
-        else:
-            new = biases
-        self.result.input_scales[op.name] = scale_in
-        layer.store(self.changed, codes.real, new)
+                biases = biases + _product(rows, moments.float_mean) - _product(codes.real, moments.mean)
+            bias = weights.bias_codes(biases, scale_in, codes.scale)
+        found = TunedLayer(codes, bias)
+        self._take(layer, found, scale_in)
+        self.keep(op.name, found)
+
+    def _take(self, layer: Layer, found: TunedLayer, scale_in: float) -> None:
+        self.result.codes[layer.name] = found.codes
+        biases = np.zeros(layer.outputs)
+        if found.bias is not None:
+            self.result.biases[layer.name] = found.bias
+            biases = found.bias * scale_in * found.codes.scale
+        layer.store(self.changed, found.codes.real, biases)
 
     def _moments(self, layer: Layer, reader: Reader) -> Moments:
         moments = Moments()
@@ -115,19 +130,6 @@ class _Tuner:
             pair = [windows(layer, np.asarray(array, np.float32), self.places) for array in (seen, given)]
             moments.add(pair[0], pair[1])
         return moments
-
-    def _target(self, rows: Doubles, moments: Moments) -> Doubles:
-        """Weights that give on quantized inputs what `rows` give on exact ones, as far as a linear map can."""
-        share = self.techniques.follow_float
-        if not share:
-            return rows
-        covariance = damped(moments.covariance(), moments.count)
-        change = np.linalg.solve(covariance, np.swapaxes(moments.cross_covariance() - moments.covariance(), -1, -2))
-        if covariance.ndim == 2:
-            return rows + share * rows @ np.swapaxes(change, -1, -2)
-        repeated = np.repeat(change, len(rows) // len(covariance), axis=0)
-        target: Doubles = rows + share * np.einsum("ok,olk->ol", rows, repeated)
-        return target
 
     def _codes(self, layer: Layer, rows: Doubles, moments: Moments, biases: Doubles, scale_in: float) -> QuantizedRows:
         covariance = moments.covariance()
@@ -199,13 +201,18 @@ def tune(
     in_float: frozenset[str] = frozenset(),
     techniques: Techniques | None = None,
     progress: Callable[[int], None] = lambda steps: None,
+    known: Mapping[str, TunedLayer] | None = None,
+    keep: Callable[[str, TunedLayer], None] = lambda name, layer: None,
 ) -> Tuned:
     """Integer weights for a `quantizable` module with float weights, and what each tensor loses.
 
     storages: of the named tensors. batches: calibration inputs. progress: told of each operation.
+    known: layers whose integers an earlier run found; keep: told of each that this one finds.
     """
     images = sum(len(next(iter(batch.values()))) for batch in batches)
-    tuner = _Tuner(module, storages, in_float, len(batches), images, techniques or Techniques(), progress)
+    tuner = _Tuner(
+        module, storages, in_float, len(batches), images, techniques or Techniques(), progress, known or {}, keep
+    )
     lanes = [Lane(batch, tuner.exact) for batch in batches]
     lanes += [Lane(_rounded_inputs(batch, module, storages), tuner.changed) for batch in batches]
     outputs = walk(module, lanes, tuner.before, tuner.after)

@@ -1,0 +1,58 @@
+"""An interrupted quantization is continued, and ends in the same bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mnetdsl.quantize import checkpoint
+from tests.quantize.networks import network, pictures
+
+
+class StopError(Exception):
+    """Stands for Ctrl-C."""
+
+
+def test_what_was_found_is_not_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "_SECONDS", 0.0)
+    net = network(tmp_path / "float")
+    whole = net.quantize(pictures(4), tmp_path / "whole")
+    stages: list[str] = []
+
+    def interrupt(stage: str, share: float) -> None:
+        stages.append(stage)
+        if stages.count("rounding weights") == 8:
+            raise StopError
+
+    partial = tmp_path / "int8" / "net_int8.partial.npz"
+    with pytest.raises(StopError):
+        net.quantize(pictures(4), tmp_path / "int8", progress=interrupt)
+    assert partial.exists()
+    again: list[str] = []
+    done = net.quantize(pictures(4), tmp_path / "int8", progress=lambda stage, share: again.append(stage))
+    assert "observing" in stages
+    assert "observing" not in again
+    assert done.files == whole.files
+    assert not partial.exists()
+
+
+def test_other_images_start_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "_SECONDS", 0.0)
+    net = network(tmp_path / "float")
+
+    def interrupt(stage: str, share: float) -> None:
+        if stage == "rounding weights":
+            raise StopError
+
+    with pytest.raises(StopError):
+        net.quantize(pictures(4), tmp_path / "int8", progress=interrupt)
+    stages: list[str] = []
+    net.quantize(pictures(4, seed=9), tmp_path / "int8", progress=lambda stage, share: stages.append(stage))
+    assert "observing" in stages
+
+
+def test_a_damaged_file_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "int8").mkdir()
+    (tmp_path / "int8" / "net_int8.partial.npz").write_bytes(b"PK\x03\x04 nothing")
+    assert network(tmp_path / "float").quantize(pictures(2), tmp_path / "int8").files
