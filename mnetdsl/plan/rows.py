@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -55,13 +56,19 @@ class RowStep:
 
 @dataclass(frozen=True, eq=False)
 class RowSchedule:
-    """Every step in order; `depths` are rows of each task's strip, those of the last task all of its map."""
+    """Who makes which row, in order; `depths` are rows of each task's strip, those of the last task all of its map."""
 
     tasks: tuple[RowTask, ...]
-    steps: tuple[RowStep, ...]
+    order: tuple[tuple[int, int], ...]
+    """(task, row)"""
     depths: tuple[int, ...]
     alive: np.ndarray[tuple[int, int], np.dtype[np.bool_]]
     """[task, step]: whether a strip holds a row that is read, written or still needed."""
+
+    @cached_property
+    def steps(self) -> tuple[RowStep, ...]:
+        """The order with the places of all rows in their strips."""
+        return _places(self.tasks, self.order, self.depths)
 
     def strip_bytes(self, task: int) -> int:
         return self.depths[task] * row_bytes(self.tasks[task].writes)
@@ -82,8 +89,7 @@ def schedule_rows(tasks: Sequence[RowTask], source: Value) -> RowSchedule:
         trace.note(task)
         trace.advance(task)
     trace.depths[-1] = tasks[-1].writes.type.shape[1]
-    steps = _steps(tasks, order, indices, reach, trace.depths)
-    return RowSchedule(tuple(tasks), tuple(steps), tuple(trace.depths), np.array(trace.alive).T)
+    return RowSchedule(tuple(tasks), tuple(order), tuple(trace.depths), np.array(trace.alive).T)
 
 
 Ends = tuple[list[int], list[int]]
@@ -158,14 +164,10 @@ class _Trace:
             self.oldest[task] = min(first[self.produced[reader]] for reader, first in self._readers[task])
 
 
-def _steps(
-    tasks: Sequence[RowTask],
-    order: Sequence[tuple[int, int]],
-    indices: Mapping[Value, int],
-    reach: Sequence[Sequence[Ends]],
-    depths: Sequence[int],
-) -> list[RowStep]:
+def _places(tasks: Sequence[RowTask], order: Sequence[tuple[int, int]], depths: Sequence[int]) -> tuple[RowStep, ...]:
     """Where rows lie in strips of `depths` rows. The oldest row needed comes to the front where a strip is full."""
+    indices = {task.writes: index for index, task in enumerate(tasks)}
+    reach = [[_ends(read.axis) for read in task.reads] for task in tasks]
     trace, base = _Trace(tasks, indices, reach), [0] * len(tasks)
     steps: list[RowStep] = []
     for task, row in order:
@@ -181,7 +183,7 @@ def _steps(
             base[task] = oldest
         steps.append(RowStep(task, row, row - base[task], moved if kept else 0, kept, tuple(parts)))
         trace.advance(task)
-    return steps
+    return tuple(steps)
 
 
 def pack_strips(
@@ -192,9 +194,9 @@ def pack_strips(
     `scratch` are bytes for each task, in use while one of its rows is computed.
     """
     count = len(schedule.tasks)
-    own = np.zeros((count, len(schedule.steps)), np.bool_)
-    for position, step in enumerate(schedule.steps):
-        own[step.task, position] = scratch[step.task] > 0
+    own = np.zeros((count, len(schedule.order)), np.bool_)
+    for position, (task, _) in enumerate(schedule.order):
+        own[task, position] = scratch[task] > 0
     used = np.concatenate([schedule.alive[: count - 1], own])
     sizes = (*(schedule.strip_bytes(task) for task in range(count - 1)), *scratch)
     if not sizes:

@@ -21,7 +21,6 @@ from mnetdsl.plan import Mode, Plan, Scratch, Task, make_plan
 from mnetdsl.plan.rows import (
     RowRead,
     RowSchedule,
-    RowStep,
     RowTask,
     pack_strips,
     row_bytes,
@@ -160,7 +159,7 @@ def plan_rows(
     ports = module.graph.inputs
     if len(ports) != 1 or ports[0].value.type.rank != 4:
         raise no_rows(module, "it needs one input of height, width and channels")
-    scratch_of = cache(lambda op, kind: _scratch_bytes(op, kind, rule_of))
+    scratch_of = cache(lambda op: _scratch_bytes(op, rule_of))
     drafts = [_draft(module, front, scratch_of) for front in candidates(module)]
     if not drafts:
         raise no_rows(module, "no layer behind its image runs by rows")
@@ -194,20 +193,22 @@ class _Draft:
     """What the front needs at least, its result included."""
 
 
-def _scratch_bytes(op: Op, kind: Variant, rule_of: RuleOf) -> int:
+def _scratch_bytes(op: Op, rule_of: RuleOf) -> int:
+    """Of the kernels for all rows of `op`."""
     axes = row_axes(op)
     assert axes is not None
-    made, _ = row_operation(op, axes, kind)
-    rule = rule_of(made)
-    assert rule is not None
-    mode = row_mode(rule.choose(made))
-    made.drop_operands()
-    return 0 if mode.scratch is None else mode.scratch.unit
+    most = 0
+    for kind in dict.fromkeys(variants(op, axes)):
+        made, _ = row_operation(op, axes, kind)
+        rule = rule_of(made)
+        assert rule is not None
+        mode = row_mode(rule.choose(made))
+        made.drop_operands()
+        most = max(most, 0 if mode.scratch is None else mode.scratch.unit)
+    return most
 
 
-def _draft(
-    module: Module, front: Sequence[tuple[Op, dict[str, Axis]]], scratch_of: Callable[[Any, Variant], int]
-) -> _Draft:
+def _draft(module: Module, front: Sequence[tuple[Op, dict[str, Axis]]], scratch_of: Callable[[Op], int]) -> _Draft:
     image = module.graph.inputs[0].value
     copied = _copied_image(front, image)
     tasks, operations = [], list[Op | None]()
@@ -225,20 +226,9 @@ def _draft(
         tasks.append(RowTask(op.name or op.opcode, reads, op.result))
         operations.append(op)
     schedule = schedule_rows(tasks, image)
-    scratch = [0] * len(tasks)
-    for number, kind in dict.fromkeys(_variants(schedule, operations, dict(front))):
-        scratch[number] = max(scratch[number], scratch_of(operations[number], kind))
+    scratch = [0 if op is None else scratch_of(op) for op in operations]
     sizes = np.array([schedule.strip_bytes(index) for index in range(len(tasks))])
     return _Draft(tuple(operations), schedule, tuple(scratch), int((schedule.alive * sizes[:, None]).sum(axis=0).max()))
-
-
-def _variants(
-    schedule: RowSchedule, operations: Sequence[Op | None], axes: Mapping[Op, dict[str, Axis]]
-) -> Iterator[tuple[int, Variant]]:
-    for step in schedule.steps:
-        op = operations[step.task]
-        if op is not None:
-            yield step.task, variant(op, axes[op], step)
 
 
 def _copied_image(front: Sequence[tuple[Op, dict[str, Axis]]], image: Value) -> Value | None:
@@ -273,15 +263,23 @@ class Variant:
     padding: tuple[int, ...] | None
 
 
-def variant(op: Op, axes: Mapping[str, Axis], step: RowStep) -> Variant:
-    """Which one of `op`, with its `row_axes`, a step is."""
-    rows = tuple(part.rows for part in step.parts)
+def variants(op: Op, axes: Mapping[str, Axis]) -> list[Variant]:
+    """Of each row of `op`, with its `row_axes`."""
+    ends = {name: axis.reach() for name, axis in axes.items()}
+    counts = [
+        (ends[definition.name][1] - ends[definition.name][0] + 1).tolist()
+        for definition in op.operand_defs
+        if definition.name in axes
+        for _ in op.operand_group(definition.name)
+    ]
+    rows = list(zip(*counts, strict=True))
     if not isinstance(op, Windowed):
-        return Variant(rows, None)
-    axis, part = axes["input"], step.parts[0]
-    start = step.row * axis.stride - axis.before
-    end = start + (axis.kernel - 1) * axis.dilation + 1
-    return Variant(rows, (part.first - start, end - part.first - part.rows, op.padding[2], op.padding[3]))
+        return [Variant(numbers, None) for numbers in rows]
+    axis, (first, last) = axes["input"], ends["input"]
+    starts = np.arange(axis.positions) * axis.stride - axis.before
+    above, below = first - starts, starts + (axis.kernel - 1) * axis.dilation - last
+    sides = zip(rows, above.tolist(), below.tolist(), strict=True)
+    return [Variant(numbers, (top, bottom, op.padding[2], op.padding[3])) for numbers, top, bottom in sides]
 
 
 def row_operation(op: Op, axes: Mapping[str, Axis], chosen: Variant) -> tuple[Op, list[Value]]:
@@ -322,5 +320,5 @@ __all__ = [
     "row_bytes",
     "row_mode",
     "row_operation",
-    "variant",
+    "variants",
 ]

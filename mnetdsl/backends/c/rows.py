@@ -19,7 +19,7 @@ from mnetdsl.backends.c.row_plan import (
     row_bytes,
     row_mode,
     row_operation,
-    variant,
+    variants,
 )
 from mnetdsl.ir.core import Module, Op
 from mnetdsl.plan import Plan, PlannedStep, Space
@@ -99,6 +99,7 @@ class _Writer:
         self._block = 0 if block is None else block.offset
         self._tasks = {task.writes: index for index, task in enumerate(cut.schedule.tasks)}
         self._axes = {op: row_axes(op) or {} for op in cut.front if op is not None}
+        self._variants = {op: variants(op, axes) for op, axes in self._axes.items()}
         self.activations: set[str] = set()
 
     def front_layer(self, index: int, op: Op) -> Layer:
@@ -155,7 +156,7 @@ class _Writer:
         """What tells apart the units of a task: slots, and how rows meet the border."""
         op = self._cut.front[step.task]
         slots = tuple(part.slot for part in step.parts)
-        return slots, None if op is None else variant(op, self._axes[op], step)
+        return slots, None if op is None else self._variants[op][step.row]
 
     def _move(self, step: RowStep) -> Unit:
         task = self._cut.schedule.tasks[step.task]
@@ -172,7 +173,7 @@ class _Writer:
         if op is None:
             self._emitter.sources.append(("copy",))
             return Unit(SKIPPED, (Call("copy", (self._input(), target, str(size))),))
-        made, maps = row_operation(op, self._axes[op], variant(op, self._axes[op], step))
+        made, maps = row_operation(op, self._axes[op], self._variants[op][step.row])
         for value, part, read in zip(maps, step.parts, task.reads, strict=True):
             index = self._tasks.get(read.value)
             self._emitter.placed[value] = self._input() if index is None else self._strip(index, part.slot)
