@@ -92,6 +92,7 @@ ROWS: dict[str, Settings] = {
     "+ learned rounding (the default)": Settings(),
     "+ 2 tensors in 16 bits": Settings(widest=2),
     "+ 8 tensors in 16 bits": Settings(widest=8),
+    "8 tensors in 16 bits, not equalized": Settings(equalize=False, widest=8),
 }
 
 
