@@ -93,9 +93,14 @@ class Checkpoint:
         write_whole(self.path, stream.getvalue())
         self._written = time.monotonic()
 
-    def remove(self) -> None:
-        """The run is complete."""
-        if self.path is not None:
+    def __enter__(self) -> Checkpoint:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Keeps the file where the run was interrupted; a complete one leaves none."""
+        if kind is not None:
+            self.write()
+        elif self.path is not None:
             with suppress(FileNotFoundError):
                 self.path.unlink()
 

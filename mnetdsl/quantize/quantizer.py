@@ -9,7 +9,7 @@ quantizable module
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -110,49 +110,55 @@ def quantize_module(
     state = Checkpoint()
     if partial is not None:
         state = Checkpoint.resumed(partial, fingerprint(module, calibration.batches, settings.described()))
-    equalized: list[Equalized] = []
-    if settings.equalize and scalable_groups(module):
-        first = batches[: max(1, EQUALIZING_IMAGES // max(1, len(calibration.batches[0])))]
-        some = sum(len(batch[calibration.input]) for batch in first)
-        seen = observe(module, first, lambda images: progress("equalizing", images / some))
-        extents = {name: np.maximum(np.abs(item.low), np.abs(item.high)) for name, item in seen.items()}
-        module.resources = dict(module.resources)
-        equalized = equalize(module, module.resources, extents)
-    statistics = state.statistics
-    if not statistics:
-        statistics = observe(module, batches, lambda images: progress("observing", images / total))
-        state.observed(statistics)
-    steps = max(1, sum(1 for op in module.graph.operations))
-    chosen = choose_storages(
-        module,
-        statistics,
-        batches[: max(1, CHOOSING_IMAGES // max(1, len(calibration.batches[0])))],
-        observer=settings.observer,
-        wide=settings.wide,
-        progress=lambda ops: progress("choosing ranges", ops / steps),
-    )
-    costs: dict[str, float] = {}
-    if settings.widest:
-        kept = {name: item.storage for name, item in chosen.items() if name not in settings.wide}
-        costs = costliest(module, kept, batches[0], settings.widest)
-        chosen |= {name: widened(statistics[name], chosen[name]) for name in costs}
-    storages = {name: item.storage for name, item in chosen.items()}
-    fitting = max(1, TUNING_BYTES // (2 * peak_bytes(module) * len(calibration.batches[0])))
-    in_float = settings.in_float | _float_only(module)
-    tuned = tune(
-        module,
-        storages,
-        batches[:fitting],
-        in_float=in_float,
-        techniques=settings.techniques,
-        progress=lambda ops: progress("rounding weights", ops / steps),
-        known=dict(state.layers),
-        keep=state.tuned,
-    )
-    state.remove()
+    equalized = _equalized(module, batches, progress) if settings.equalize else []
+    with state:
+        statistics = state.statistics
+        if not statistics:
+            statistics = observe(module, batches, lambda images: progress("observing", images / total))
+            state.observed(statistics)
+        steps = max(1, sum(1 for op in module.graph.operations))
+        chosen = choose_storages(
+            module,
+            statistics,
+            batches[: max(1, CHOOSING_IMAGES // max(1, len(calibration.batches[0])))],
+            observer=settings.observer,
+            wide=settings.wide,
+            progress=lambda ops: progress("choosing ranges", ops / steps),
+        )
+        costs: dict[str, float] = {}
+        if settings.widest:
+            kept = {name: item.storage for name, item in chosen.items() if name not in settings.wide}
+            costs = costliest(module, kept, batches[0], settings.widest)
+            chosen |= {name: widened(statistics[name], chosen[name]) for name in costs}
+        storages = {name: item.storage for name, item in chosen.items()}
+        fitting = max(1, TUNING_BYTES // (2 * peak_bytes(module) * len(calibration.batches[0])))
+        in_float = settings.in_float | _float_only(module)
+        tuned = tune(
+            module,
+            storages,
+            batches[:fitting],
+            in_float=in_float,
+            techniques=settings.techniques,
+            progress=lambda ops: progress("rounding weights", ops / steps),
+            known=dict(state.layers),
+            keep=state.tuned,
+        )
     rows = tuple(QuantizedTensor(name, item.storage, in_float=name in in_float) for name, item in chosen.items())
     images = sum(len(batch[calibration.input]) for batch in batches[:fitting])
     return Quantized(module, rows, chosen, statistics, tuned, tuple(equalized), calibration.images, images, costs)
+
+
+def _equalized(module: Module, batches: Sequence[Mapping[str, Array]], progress: Progress) -> list[Equalized]:
+    """Equalizes `module`, whose resources become its own, by the ranges that the first images show."""
+    if not scalable_groups(module):
+        return []
+    sizes = [len(next(iter(batch.values()))) for batch in batches]
+    first = batches[: max(1, EQUALIZING_IMAGES // max(1, sizes[0]))]
+    some = sum(sizes[: len(first)])
+    seen = observe(module, first, lambda images: progress("equalizing", images / some))
+    extents = {name: np.maximum(np.abs(item.low), np.abs(item.high)) for name, item in seen.items()}
+    module.resources = dict(module.resources)
+    return equalize(module, module.resources, extents)
 
 
 def _float_only(module: Module) -> frozenset[str]:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from mnetdsl.quantize import checkpoint
 from tests.quantize.networks import network, pictures
 
 
@@ -14,8 +13,7 @@ class StopError(Exception):
     """Stands for Ctrl-C."""
 
 
-def test_what_was_found_is_not_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "_SECONDS", 0.0)
+def test_what_was_found_is_not_found_again(tmp_path: Path) -> None:
     net = network(tmp_path / "float")
     whole = net.quantize(pictures(4), tmp_path / "whole")
     stages: list[str] = []
@@ -37,8 +35,7 @@ def test_what_was_found_is_not_found_again(tmp_path: Path, monkeypatch: pytest.M
     assert not partial.exists()
 
 
-def test_other_images_start_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "_SECONDS", 0.0)
+def test_other_images_start_anew(tmp_path: Path) -> None:
     net = network(tmp_path / "float")
 
     def interrupt(stage: str, share: float) -> None:
