@@ -34,6 +34,14 @@ def test_every_core_gives_what_the_interpreter_gives_layer_by_layer(core: str) -
     assert_same(QemuRunner(module, core).run(inputs, names), {**wanted, **outputs})
 
 
+def test_code_that_takes_rows_gives_the_same() -> None:
+    module = small_mobilenet()
+    inputs = random_inputs(module, batch=2)
+    wanted: dict[str, Array] = {}
+    outputs = run(module, inputs, lambda op, result: wanted.__setitem__(op.name, result))
+    assert_same(QemuRunner(module, "cortex-m4", rows=True).run(inputs, list(wanted)), {**wanted, **outputs})
+
+
 def test_a_layer_that_reshapes_an_input_shows_the_input() -> None:
     maker = GraphMaker("net", 0)
     port = maker.builder.input("image", TensorType((1, 4, 2, 2), ElementType.F32))
