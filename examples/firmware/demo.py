@@ -58,7 +58,7 @@ def main() -> int:
     output = arguments.output.resolve()
     try:
         network = mnetdsl.load(DIGITS).with_weights()
-        network.compile("cortex-m4", output / "digits", package="cmake")
+        network.compile("cortex-m4", output / "digits", package="cmake", rows=True)
         images, labels = load_images(arguments.images)
         expected = network.run({"image": images})["logits"].argmax(axis=1)
     except MnetError as problem:
@@ -66,7 +66,7 @@ def main() -> int:
         return int(problem.exit_code)
     firmware = build(output)
     answers = run(firmware, images, output)
-    return report(answers, labels, expected.tolist(), firmware, network.plan().arena_bytes)
+    return report(answers, labels, expected.tolist(), firmware, network.plan("cortex-m4", rows=True).arena_bytes)
 
 
 def load_images(count: int) -> tuple[NDArray[np.uint8], list[int]]:
