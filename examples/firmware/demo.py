@@ -134,7 +134,7 @@ def report(answers: Answers, labels: list[int], expected: list[int], firmware: P
     variables = sum(sizes.get(name, 0) for name in VARIABLES)
     flash = sum(sizes.get(name, 0) for name in FLASH)
     print(
-        f"RAM           {variables + answers.stack:,} bytes: arena {arena:,}, image and other variables "
+        f"RAM           {variables + answers.stack:,} bytes: arena {arena:,}, a row and other variables "
         f"{variables - arena:,}, stack {answers.stack:,}"
     )
     print(
