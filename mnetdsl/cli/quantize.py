@@ -148,11 +148,13 @@ def _print_text(result: QuantizedNetwork, rows: Sequence[TensorReport]) -> None:
     print_table(HEADER, [row.cells() for row in rows], RIGHT)
     print()
     tensors = sum(len(item.tensors) for item in found.equalized)
-    print(f"{found.images} images; {tensors} tensors equalized in {len(found.equalized)} groups")
+    images = "1 image" if found.images == 1 else f"{found.images} images"
+    print(f"{images}; {tensors} tensors equalized in {len(found.equalized)} groups")
     for name, cost in found.costs.items():
         print(f"16 bits: {name}, in 8 bits {100 * cost:.2g} % of the outputs' power is its noise")
     if found.images < FEW:
-        print(f"{found.images} images tell little of what the network will see: take some 100")
+        few = "one image tells" if found.images == 1 else f"{found.images} images tell"
+        print(f"{few} little of what the network will see: take some 100")
     if found.tuned_images < found.images:
         print(f"weights are rounded on {found.tuned_images} of them, as many as fit into memory")
 
