@@ -60,7 +60,7 @@ test-references: setup references  ## the zoo against Keras, torchvision and tim
 
 test-all: lint references  ## everything, slow tests, torch and the reference libraries included
 	@tools/install_system_packages.sh gcc g++ clang make cmake vulkan arm-none-eabi-gcc qemu-system-arm qemu-aarch64-static cppcheck
-	$(PIP) install '$(TORCH)'
+	$(PIP) install --editable '.[bench]' '$(TORCH)' 'onnxscript>=0.5'
 	$(BIN)/pytest -n $(WORKERS) -q -m ''
 
 bench: setup  ## side-by-side measurements; results go to benchmarks/results

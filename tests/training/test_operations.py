@@ -109,7 +109,7 @@ def window(opcode: str, map=(9, 8), **attributes) -> Module:
     return maker.output(add(maker, opcode, {"input": maker.input(*map, 3)}, **attributes))
 
 
-def rows(opcode: str, size: tuple[int, ...], **attributes: object) -> Module:
+def rows(opcode: str, size: tuple[int, ...], /, **attributes: object) -> Module:
     maker = GraphMaker()
     return maker.output(add(maker, opcode, {"input": maker.input(*size)}, **attributes))
 

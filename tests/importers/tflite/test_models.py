@@ -33,7 +33,7 @@ QUANTIZED = {
     "mobilenet_v1_0.25_224_quant": 31,
     "mobilenet_v3_small_224_tf2_ptq_int8": 110,
     "mobilenet_v3_small_224_1.0_uint8": 118,
-    "tf2_mobilenet_v2_1.0_224_ptq": 65,
+    "tf2_mobilenet_v2_1.0_224_ptq": 66,
     "mobilenet_v2_1.0_224_quant": 66,
     "coco_ssd_mobilenet_v1_1.0_quant": 62,
     "deeplabv3_mnv2_dm05_pascal_quant": 72,
