@@ -280,6 +280,7 @@ def interrupted(process: subprocess.Popen[str], number: int = signal.SIGINT) -> 
 
 
 def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """A command that Ctrl-C reaches, also where the tests run in the background, whose shell has it ignored."""
     return subprocess.Popen(
         [*COMMAND, *arguments],
         cwd=folder,
@@ -288,6 +289,7 @@ def started(folder: Path, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

@@ -13,9 +13,10 @@ from mnetdsl.api import Network
 from mnetdsl.diagnostics import ExitCode, MnetError
 from mnetdsl.importers.tflite import import_bytes
 from mnetdsl.ir.core import Module
-from mnetdsl.validate.against import validate_against
+from mnetdsl.validate.against import behind_float, validate_against
 from mnetdsl.validate.cases import Cases
 from mnetdsl.validate.tflite import Reference, read_map
+from tests.backends.c.quantized.layers import Layers
 from tests.importers.tflite.models import Maker, mobile, variety
 from tests.importers.tflite.test_text import channels_first
 
@@ -105,3 +106,14 @@ def test_a_map_to_tensors_that_do_not_exist_is_refused(place: Path) -> None:
     described["layers"]["stem"] = 12345
     path.write_text(json.dumps(described))
     assert code(place, place / "source" / "net.tflite") == "MN1313"
+
+
+def test_what_is_stored_behind_a_float_layer_need_not_have_the_same_bits() -> None:
+    layers = Layers(1)
+    first = layers.weighted("conv2d", layers.input(4, 4, 4), (1, 1, 4, 4))
+    real = layers.op("dequantize", {"input": first})
+    function = layers.op("sigmoid", {"input": real})
+    stored = layers.op("quantize", {"input": function}, layers.storage())
+    last = layers.weighted("conv2d", stored, (1, 1, 4, 4))
+    layers.output(last)
+    assert behind_float(layers.module) == {function, stored, last}
