@@ -20,6 +20,7 @@ from mnetdsl.ir.ops.dense import Dense
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
 from mnetdsl.ir.ops.elementwise import Elementwise
 from mnetdsl.ir.ops.quantize import Dequantize, Quantize, Requantize
+from mnetdsl.ir.ops.softmax import Softmax
 from mnetdsl.ir.ops.unary import UnaryOp
 from mnetdsl.ir.types import ElementType, Quantization, Storage, TensorType
 from mnetdsl.ir.verifier import FOLLOWING, verify
@@ -178,6 +179,8 @@ class _Quantizer:
             self.target.graph.operations.append(wide)
             self.stored[op.result] = self._converted(wide.result, row.storage, op.location)
         elif row is not None:
+            if isinstance(op, Softmax):
+                self._check_softmax(op, row)
             if isinstance(op, WEIGHTED):
                 operands = self._weighted(op, row)
             else:
@@ -189,6 +192,18 @@ class _Quantizer:
         if not isinstance(op, UnaryOp) or row.storage.element is ElementType.I16:
             return False
         return self._as_stored(op.input).type.element is ElementType.I16
+
+    def _check_softmax(self, op: Softmax, row: QuantizedTensor) -> None:
+        """Raises MN1805 where numbers of 16 bits go in or come out: its integer form is one of 8."""
+        if ElementType.I16 in (self._as_stored(op.input).type.element, row.storage.element):
+            raise MnetError(
+                error(
+                    "MN1805",
+                    f"`softmax` has no integer form of 16 bits, and `{op.name}` reads or gives such numbers",
+                    at=row.span,
+                    help="let it compute in float: a column `compute` that says `f32` in this row",
+                )
+            )
 
     def _copied(self, op: Op, operands: Mapping[str, OperandArgument], storage: Storage | None) -> Value:
         copy = type(op)(operands, op.attributes, op.location, storage)

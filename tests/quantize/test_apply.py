@@ -40,6 +40,8 @@ deploy small of net() {{
   }}
 }}
 """
+CHANCES = """x = dense(x, 10) as classifier
+  output logits = softmax(x) as chances"""
 NAMES = (
     "image",
     "stem.conv",
@@ -179,3 +181,16 @@ def test_operands_of_8_bits_beside_one_of_16_are_widened_exactly(tmp_path: Path)
     (widened,) = (op for op in module.graph.operations if op.name in ("middle.add.left", "middle.add.right"))
     assert widened.opcode == "requantize"
     assert widened.type.quantization == Quantization.per_tensor(float(np.float32(0.05)), 0)
+
+
+@pytest.mark.parametrize(("before", "after"), [("i16 0.001 0", "i8 0.00390625 -128"), ("i8 0.05 -3", "i16 0.0001 0")])
+def test_a_softmax_of_sixteen_bits_is_refused_but_in_float(tmp_path: Path, before: str, after: str) -> None:
+    rows = dict.fromkeys(NAMES, "i8 0.05 -3 integer") | {"classifier": f"{before} integer"}
+    text = written(tmp_path, rows | {"chances": f"{after} integer"}, "  compute").read_text()
+    path = tmp_path / "softmax.mnet"
+    path.write_text(text.replace("output logits = dense(x, 10) as classifier", CHANCES))
+    with pytest.raises(MnetError) as caught:
+        _ = mnetdsl.load(path).module
+    assert [found.code for found in caught.value.diagnostics] == ["MN1805"]
+    path.write_text(path.read_text().replace(f"{after} integer", f"{after} f32"))
+    assert mnetdsl.load(path).module.graph.outputs
