@@ -8,15 +8,11 @@ import numpy as np
 
 from mnetdsl.backends.c.choice import Choice, Rule, require_constant, require_float
 from mnetdsl.backends.c.emitter import C_NULL, Array, Emitter
-from mnetdsl.backends.c.ops.window import FLOAT, PANEL, Window, backward, forward, last_panel
+from mnetdsl.backends.c.ops.window import FLOAT, PANEL, backward, forward, last_panel, window_of
 from mnetdsl.backends.c.program import Call
 from mnetdsl.ir.ops.conv2d import Conv2d
 from mnetdsl.plan.sweep import Sweep, pixel_sweep
 from mnetdsl.plan.tasks import Clearance, Mode
-
-
-def window_of(op: Conv2d) -> Window:
-    return Window(op.input.type.shape, op.type.shape, op.filter.type.shape[:2], op.strides, op.dilations, op.padding)
 
 
 def is_pointwise(op: Conv2d) -> bool:

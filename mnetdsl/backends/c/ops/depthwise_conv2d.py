@@ -11,14 +11,10 @@ from collections.abc import Sequence
 
 from mnetdsl.backends.c.choice import Choice, Rule, require_constant, require_float
 from mnetdsl.backends.c.emitter import Emitter
-from mnetdsl.backends.c.ops.window import FLOAT, Window, backward, forward
+from mnetdsl.backends.c.ops.window import FLOAT, Window, backward, forward, window_of
 from mnetdsl.backends.c.program import Call
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
 from mnetdsl.plan.tasks import Clearance, Mode, Scratch
-
-
-def window_of(op: DepthwiseConv2d) -> Window:
-    return Window(op.input.type.shape, op.type.shape, op.filter.type.shape[:2], op.strides, op.dilations, op.padding)
 
 
 def ring_lines(window: Window) -> int:

@@ -6,14 +6,10 @@ from collections.abc import Sequence
 
 from mnetdsl.backends.c.choice import Choice, Rule, require_float
 from mnetdsl.backends.c.emitter import Emitter
-from mnetdsl.backends.c.ops.window import FLOAT, Window, backward, forward
+from mnetdsl.backends.c.ops.window import FLOAT, backward, forward, window_of
 from mnetdsl.backends.c.program import Call
 from mnetdsl.ir.ops.pool import GlobalAvgPool, Pool
 from mnetdsl.plan.tasks import Clearance, Mode
-
-
-def window_of(op: Pool) -> Window:
-    return Window(op.input.type.shape, op.type.shape, op.kernel, op.strides, (1, 1), op.padding)
 
 
 def choose(op: Pool) -> Choice:

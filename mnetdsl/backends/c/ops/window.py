@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mnetdsl.backends.c.emitter import Emitter
+from mnetdsl.ir.ops.conv2d import Conv2d
+from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
+from mnetdsl.ir.ops.pool import Pool
 from mnetdsl.ir.types import Shape, TensorType
 from mnetdsl.plan.sweep import Axis, Sweep, window_sweep
 from mnetdsl.plan.tasks import Clearance
@@ -78,6 +81,20 @@ class Window:
 
 def _joined(pair: tuple[int, ...]) -> str:
     return str(pair[0]) if pair[0] == pair[1] else f"{pair[0]}x{pair[1]}"
+
+
+def window_of(op: Conv2d | DepthwiseConv2d | Pool) -> Window:
+    """Of an operation that slides one, on real numbers or stored ones."""
+    return Window(
+        op.input.type.shape,
+        op.type.shape,
+        op.kernel if isinstance(op, Pool) else op.filter.type.shape[:2],
+        op.strides,
+        (1, 1) if isinstance(op, Pool) else op.dilations,
+        op.padding,
+        op.input.type.element.byte_width,
+        op.type.element.byte_width,
+    )
 
 
 def forward(sweep: Sweep, read: TensorType) -> Clearance:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mnetdsl.backends.c.choice import Choice, Rule, require_constant
 from mnetdsl.backends.c.emitter import Emitter
 from mnetdsl.backends.c.ops.conv2d import arrange_panels, is_pointwise
-from mnetdsl.backends.c.ops.window import Window, backward, forward, last_panel
+from mnetdsl.backends.c.ops.window import backward, forward, last_panel, window_of
 from mnetdsl.backends.c.program import Call
 from mnetdsl.backends.c.quantized.levels import levels, requantization, variant, width
 from mnetdsl.ir.ops.conv2d import Conv2d
@@ -15,19 +15,6 @@ from mnetdsl.plan.sweep import pixel_sweep
 from mnetdsl.plan.tasks import Mode
 
 SOURCES = ("sweep", "panel", "window", "quantized", "quantized_conv2d")
-
-
-def window_of(op: Conv2d) -> Window:
-    return Window(
-        op.input.type.shape,
-        op.type.shape,
-        op.filter.type.shape[:2],
-        op.strides,
-        op.dilations,
-        op.padding,
-        width(op.input),
-        width(op.result),
-    )
 
 
 def choose(op: Conv2d) -> Choice:

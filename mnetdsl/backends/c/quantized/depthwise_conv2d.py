@@ -7,24 +7,11 @@ from collections.abc import Sequence
 from mnetdsl.backends.c.choice import Choice, Rule, require_constant
 from mnetdsl.backends.c.emitter import Emitter
 from mnetdsl.backends.c.ops.depthwise_conv2d import fits_in_place, ring_lines
-from mnetdsl.backends.c.ops.window import Window, backward, forward
+from mnetdsl.backends.c.ops.window import Window, backward, forward, window_of
 from mnetdsl.backends.c.program import Call
 from mnetdsl.backends.c.quantized.levels import levels, requantization, variant, width
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
 from mnetdsl.plan.tasks import Clearance, Mode, Scratch
-
-
-def window_of(op: DepthwiseConv2d) -> Window:
-    return Window(
-        op.input.type.shape,
-        op.type.shape,
-        op.filter.type.shape[:2],
-        op.strides,
-        op.dilations,
-        op.padding,
-        width(op.input),
-        width(op.result),
-    )
 
 
 def choose(op: DepthwiseConv2d) -> Choice:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mnetdsl.backends.c.emitter import Emitter
 from mnetdsl.interpreter.quantized.grids import grid
@@ -141,3 +142,8 @@ def requantize_numbers(source: TensorType, result: TensorType) -> tuple[int, ...
     before, after = grid(source), grid(result)
     factor = quantize_multiplier(before.scale / after.scale)
     return (before.zero_point, after.zero_point, *factor, after.low, after.high)
+
+
+def as_words(values: Integers) -> NDArray[np.int32]:
+    """Numbers modulo 2^32, as registers hold them."""
+    return values.astype(np.uint64).astype(np.uint32).view(np.int32)

@@ -6,16 +6,11 @@ from collections.abc import Sequence
 
 from mnetdsl.backends.c.choice import Choice, Rule
 from mnetdsl.backends.c.emitter import Emitter
-from mnetdsl.backends.c.ops.window import Window, backward, forward
+from mnetdsl.backends.c.ops.window import backward, forward, window_of
 from mnetdsl.backends.c.program import Call
 from mnetdsl.backends.c.quantized.levels import limits, mean_numbers, variant, width
 from mnetdsl.ir.ops.pool import GlobalAvgPool, Pool
 from mnetdsl.plan.tasks import Clearance, Mode
-
-
-def window_of(op: Pool) -> Window:
-    bytes = width(op.result)
-    return Window(op.input.type.shape, op.type.shape, op.kernel, op.strides, (1, 1), op.padding, bytes, bytes)
 
 
 def choose(op: Pool) -> Choice:

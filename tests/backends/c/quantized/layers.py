@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mnetdsl.backends.c import Options, generate
+from mnetdsl.backends.c.host import HostRunner
+from mnetdsl.backends.qemu.runner import QemuRunner
 from mnetdsl.interpreter import run
 from mnetdsl.ir.builder import Builder
 from mnetdsl.ir.core import Module, Op, Value
@@ -15,9 +19,12 @@ from mnetdsl.ir.location import Location
 from mnetdsl.ir.ops import OPERATIONS
 from mnetdsl.ir.types import ElementType, Quantization, Storage, TensorType
 from mnetdsl.ir.verifier import verify
+from tests.backends.c.harness import run_command, write
+from tests.toolchain import require
 
 Array = NDArray[Any]
 SCALE = 0.05
+SANITIZED = "-O1 -fsanitize=address,undefined -fno-sanitize-recover=all"
 
 
 class Layers:
@@ -112,3 +119,36 @@ class Layers:
 def different(found: Mapping[str, Array], expected: Mapping[str, Array]) -> list[str]:
     """Names of results that are not equal."""
     return [name for name, array in expected.items() if not np.array_equal(found[name], array)]
+
+
+def different_on_host(layers: Layers, options: Options) -> list[str]:
+    """What the kernels that `options` choose compute otherwise than the interpreter, by their twins in C."""
+    require("gcc")
+    inputs = layers.inputs()
+    expected = layers.expected(inputs)
+    return different(HostRunner(layers.module, options).run(inputs, observe=expected), expected)
+
+
+def different_in_qemu(layers: Layers, core: str) -> list[str]:
+    """What the kernels for `core` compute otherwise than the interpreter, by their assembly."""
+    require("arm-none-eabi-gcc")
+    require("qemu-system-arm")
+    inputs = layers.inputs()
+    expected = layers.expected(inputs)
+    return different(QemuRunner(layers.module, core).run(inputs, expected), expected)
+
+
+def different_under_sanitizers(layers: Layers, options: Options, place: Path) -> list[str]:
+    """Outputs of the program that users build, made with address and undefined-behaviour sanitizers."""
+    require("gcc")
+    require("make")
+    folder = write(place, generate(layers.module, options=options).files)
+    run_command(["make", "CC=gcc", f"CFLAGS={SANITIZED}", f"LDFLAGS={SANITIZED}"], folder)
+    inputs = {name: array[2:3] for name, array in layers.inputs().items()}
+    outputs = [port.name for port in layers.module.graph.outputs]
+    for name, array in inputs.items():
+        (folder / f"{name}.bin").write_bytes(array.tobytes())
+    run_command(["./net_main", *(f"{name}.bin" for name in (*inputs, *outputs))], folder)
+    expected = layers.expected(inputs)
+    found = {name: np.fromfile(folder / f"{name}.bin", np.int8).reshape(expected[name].shape) for name in outputs}
+    return different(found, {name: expected[name] for name in outputs})

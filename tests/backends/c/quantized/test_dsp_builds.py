@@ -18,7 +18,7 @@ from tests.backends.c.quantized import (
     test_dsp_vector,
     test_dsp_window,
 )
-from tests.backends.c.quantized.layers import Layers, different
+from tests.backends.c.quantized.layers import Layers, different_under_sanitizers
 from tests.toolchain import require
 
 DSP = Options(core=CORES["cortex-m4"])
@@ -30,7 +30,6 @@ CHAINS = {
     "elementwise": test_dsp_elementwise.chains,
     "lookup": test_dsp_lookup.chains,
 }
-SANITIZED = "-O1 -fsanitize=address,undefined -fno-sanitize-recover=all"
 STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
 ARM = ("-mthumb", "-isystem", "/usr/lib/arm-none-eabi/include", "-O2", *STRICT)
 COMPILERS = {
@@ -66,19 +65,7 @@ def every_kind() -> Layers:
 
 @pytest.mark.parametrize("kind", CHAINS)
 def test_twins_are_clean_under_the_sanitizers(kind: str, tmp_path: Path) -> None:
-    require("gcc")
-    require("make")
-    layers = CHAINS[kind](5)
-    folder = write(tmp_path, generate(layers.module, options=DSP).files)
-    run_command(["make", "CC=gcc", f"CFLAGS={SANITIZED}", f"LDFLAGS={SANITIZED}"], folder)
-    inputs = {name: array[2:3] for name, array in layers.inputs().items()}
-    outputs = [port.name for port in layers.module.graph.outputs]
-    for name, array in inputs.items():
-        (folder / f"{name}.bin").write_bytes(array.tobytes())
-    run_command(["./net_main", *(f"{name}.bin" for name in (*inputs, *outputs))], folder)
-    expected = layers.expected(inputs)
-    found = {name: np.fromfile(folder / f"{name}.bin", np.int8).reshape(expected[name].shape) for name in outputs}
-    assert different(found, {name: expected[name] for name in outputs}) == []
+    assert different_under_sanitizers(CHAINS[kind](5), DSP, tmp_path) == []
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)

@@ -6,11 +6,9 @@ import numpy as np
 import pytest
 
 from mnetdsl.backends.c import Options, generate
-from mnetdsl.backends.c.host import HostRunner
-from mnetdsl.backends.qemu.runner import QemuRunner
 from mnetdsl.ir.types import ElementType, Quantization, Storage
 from mnetdsl.targets import CORES
-from tests.backends.c.quantized.layers import Layers, different
+from tests.backends.c.quantized.layers import Layers, different_in_qemu, different_on_host
 from tests.toolchain import require
 
 DSP = Options(core=CORES["cortex-m4"])
@@ -39,22 +37,14 @@ def chains(seed: int) -> Layers:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_twin_gives_the_interpreters_bits(seed: int) -> None:
-    require("gcc")
     layers = chains(seed)
-    inputs = layers.inputs()
-    expected = layers.expected(inputs)
-    assert different(HostRunner(layers.module, DSP).run(inputs, observe=expected), expected) == []
+    assert different_on_host(layers, DSP) == []
     assert generate(layers.module, options=DSP).program.functions >= {"dsp_sum", "dsp_product"}
 
 
 @pytest.mark.parametrize("core", ["cortex-m4", "cortex-m33"])
 def test_the_assembly_gives_the_interpreters_bits(core: str) -> None:
-    require("arm-none-eabi-gcc")
-    require("qemu-system-arm")
-    layers = chains(7)
-    inputs = layers.inputs()
-    expected = layers.expected(inputs)
-    assert different(QemuRunner(layers.module, core).run(inputs, expected), expected) == []
+    assert different_in_qemu(chains(7), core) == []
 
 
 def test_halves_of_negative_numbers_stay_with_the_reference() -> None:
@@ -64,6 +54,4 @@ def test_halves_of_negative_numbers_stay_with_the_reference() -> None:
     half = Storage(ElementType.I8, Quantization.per_tensor(0.1, 0))
     x, y = (layers.input(16, 16, 4, zero_point=0) for _ in range(2))
     layers.output(layers.op("add", {"left": x, "right": y}, half))
-    inputs = layers.inputs()
-    expected = layers.expected(inputs)
-    assert different(HostRunner(layers.module, DSP).run(inputs, observe=expected), expected) == []
+    assert different_on_host(layers, DSP) == []

@@ -6,11 +6,8 @@ import numpy as np
 import pytest
 
 from mnetdsl.backends.c import Options, generate
-from mnetdsl.backends.c.host import HostRunner
-from mnetdsl.backends.qemu.runner import QemuRunner
 from mnetdsl.targets import CORES
-from tests.backends.c.quantized.layers import Layers, different
-from tests.toolchain import require
+from tests.backends.c.quantized.layers import Layers, different_in_qemu, different_on_host
 
 DSP = Options(core=CORES["cortex-m4"])
 
@@ -30,19 +27,11 @@ def chains(seed: int) -> Layers:
 
 
 def test_the_code_for_any_compiler_gives_the_interpreters_bits() -> None:
-    require("gcc")
     layers = chains(1)
-    inputs = layers.inputs()
-    expected = layers.expected(inputs)
-    assert different(HostRunner(layers.module, DSP).run(inputs, observe=expected), expected) == []
+    assert different_on_host(layers, DSP) == []
     assert generate(layers.module, options=DSP).program.functions >= {"dsp_lookup", "dsp_flip"}
 
 
 @pytest.mark.parametrize("core", ["cortex-m4", "cortex-m33"])
 def test_the_assembly_gives_the_interpreters_bits(core: str) -> None:
-    require("arm-none-eabi-gcc")
-    require("qemu-system-arm")
-    layers = chains(7)
-    inputs = layers.inputs()
-    expected = layers.expected(inputs)
-    assert different(QemuRunner(layers.module, core).run(inputs, expected), expected) == []
+    assert different_in_qemu(chains(7), core) == []

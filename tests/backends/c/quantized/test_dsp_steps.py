@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mnetdsl.backends.c.quantized.dsp.finish import as_words, find_exact, find_finish, find_steps
+from mnetdsl.backends.c.quantized.dsp.finish import find_exact, find_finish, find_steps
 from mnetdsl.backends.c.quantized.dsp.steps import SCALE, Channel, common_shift, find_slope
+from mnetdsl.backends.c.quantized.levels import as_words
 from mnetdsl.numerics.requantization import multiply_by_quantized_multiplier
 
 Array = NDArray[Any]

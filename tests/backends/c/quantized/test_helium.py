@@ -6,13 +6,10 @@ import numpy as np
 import pytest
 
 from mnetdsl.backends.c import Options, generate
-from mnetdsl.backends.c.host import HostRunner
 from mnetdsl.backends.c.quantized.helium.pointwise import groups_of
-from mnetdsl.backends.qemu.runner import QemuRunner
 from mnetdsl.ir.core import Module
 from mnetdsl.targets import CORES
-from tests.backends.c.quantized.layers import Layers, different
-from tests.toolchain import require
+from tests.backends.c.quantized.layers import Layers, different_in_qemu, different_on_host
 
 HELIUM = Options(core=CORES["cortex-m55"])
 KINDS = (("relu", 1.0), ("none", 1.0), ("relu6", 1.0), ("none", 400.0))
@@ -101,23 +98,15 @@ def functions(module: Module) -> set[str]:
 
 @pytest.mark.parametrize("seed", range(len(KINDS)))
 def test_the_twins_give_the_interpreters_bits(seed: int) -> None:
-    require("gcc")
     layers = networks(seed)
-    inputs = layers.inputs()
-    expected = layers.expected(inputs)
-    assert different(HostRunner(layers.module, HELIUM).run(inputs, observe=expected), expected) == []
+    assert different_on_host(layers, HELIUM) == []
     others = {f"helium_{name}" for name in ("add", "sub", "mul", "lookup", "mean")}
     assert functions(layers.module) == {"helium_pointwise", "helium_depthwise", "helium_conv2d", "helium_copy", *others}
 
 
 @pytest.mark.parametrize("seed", range(len(KINDS)))
 def test_the_assembly_gives_the_interpreters_bits(seed: int) -> None:
-    require("arm-none-eabi-gcc")
-    require("qemu-system-arm")
-    layers = networks(seed)
-    inputs = layers.inputs()
-    expected = layers.expected(inputs)
-    assert different(QemuRunner(layers.module, "cortex-m55").run(inputs, expected), expected) == []
+    assert different_in_qemu(networks(seed), "cortex-m55") == []
 
 
 @pytest.mark.parametrize("pixels", range(1, 40))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from mnetdsl.backends.c import generate
 from tests.backends.c.harness import run_command, write
-from tests.backends.c.quantized.layers import different
-from tests.backends.c.quantized.test_dsp_builds import ARM, SANITIZED, STRICT
+from tests.backends.c.quantized.layers import different_under_sanitizers
+from tests.backends.c.quantized.test_dsp_builds import ARM, STRICT
 from tests.backends.c.quantized.test_helium import HELIUM, KINDS, networks
 from tests.toolchain import require
 
@@ -26,19 +25,7 @@ COMPILERS = {
 
 @pytest.mark.parametrize("seed", range(len(KINDS)))
 def test_twins_are_clean_under_the_sanitizers(seed: int, tmp_path: Path) -> None:
-    require("gcc")
-    require("make")
-    layers = networks(seed)
-    folder = write(tmp_path, generate(layers.module, options=HELIUM).files)
-    run_command(["make", "CC=gcc", f"CFLAGS={SANITIZED}", f"LDFLAGS={SANITIZED}"], folder)
-    inputs = {name: array[2:3] for name, array in layers.inputs().items()}
-    outputs = [port.name for port in layers.module.graph.outputs]
-    for name, array in inputs.items():
-        (folder / f"{name}.bin").write_bytes(array.tobytes())
-    run_command(["./net_main", *(f"{name}.bin" for name in (*inputs, *outputs))], folder)
-    expected = layers.expected(inputs)
-    found = {name: np.fromfile(folder / f"{name}.bin", np.int8).reshape(expected[name].shape) for name in outputs}
-    assert different(found, {name: expected[name] for name in outputs}) == []
+    assert different_under_sanitizers(networks(seed), HELIUM, tmp_path) == []
 
 
 @pytest.mark.parametrize("compiler", COMPILERS)

@@ -18,11 +18,13 @@ from numpy.typing import NDArray
 from mnetdsl.backends.c.choice import Choice, Rule
 from mnetdsl.backends.c.emitter import Emitter
 from mnetdsl.backends.c.ops.depthwise_conv2d import fits_in_place
+from mnetdsl.backends.c.ops.window import window_of
 from mnetdsl.backends.c.program import Call
 from mnetdsl.backends.c.quantized import depthwise_conv2d
-from mnetdsl.backends.c.quantized.dsp.finish import Integers, Layer, as_words, layer_numbers, saturates_only
+from mnetdsl.backends.c.quantized.dsp.finish import Integers, Layer, layer_numbers, saturates_only
 from mnetdsl.backends.c.quantized.dsp.groups import PLAIN, Group, groups
 from mnetdsl.backends.c.quantized.dsp.steps import SCALE
+from mnetdsl.backends.c.quantized.levels import as_words
 from mnetdsl.interpreter.quantized.grids import grid
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
 from mnetdsl.ir.types import ElementType
@@ -103,7 +105,7 @@ def fits(op: DepthwiseConv2d) -> bool:
 
 
 def choose(op: DepthwiseConv2d) -> Choice:
-    window = depthwise_conv2d.window_of(op)
+    window = window_of(op)
     clearance = Clearance(op.input.type.byte_size, op.type.byte_size, same=fits_in_place(window))
     scratch = Scratch(shape_of(op).scratch_bytes, 1)
     return replace(
@@ -117,7 +119,7 @@ def choose(op: DepthwiseConv2d) -> Choice:
 def emit(op: DepthwiseConv2d, emitter: Emitter) -> Sequence[Call]:
     layer = layer_numbers(op, emitter)
     shape = shape_of(op)
-    window = depthwise_conv2d.window_of(op).table(emitter)
+    window = window_of(op).table(emitter)
     prepare = _prepare(shape, emitter)
     zeros = str(grid(op.input.type).zero_point)
     calls = []

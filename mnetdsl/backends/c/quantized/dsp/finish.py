@@ -169,8 +169,3 @@ def _from_zero(channel: Channel) -> tuple[int, int, int, int] | None:
     if shift is None or slope is None:
         return None
     return slope.offset, slope.slope, LOW << shift, shift
-
-
-def as_words(values: Integers) -> NDArray[np.int32]:
-    """Numbers modulo 2^32, as registers hold them."""
-    return values.astype(np.uint64).astype(np.uint32).view(np.int32)

@@ -26,12 +26,12 @@ from mnetdsl.backends.c.quantized.dsp.finish import (
     Finish,
     Integers,
     Layer,
-    as_words,
     find_finish,
     layer_numbers,
     saturates_only,
 )
 from mnetdsl.backends.c.quantized.dsp.steps import SCALE
+from mnetdsl.backends.c.quantized.levels import as_words
 from mnetdsl.ir.ops.conv2d import Conv2d
 from mnetdsl.ir.types import ElementType
 from mnetdsl.plan.tasks import Scratch

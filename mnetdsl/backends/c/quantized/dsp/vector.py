@@ -16,8 +16,9 @@ from mnetdsl.backends.c.emitter import Emitter
 from mnetdsl.backends.c.ops.conv2d import is_pointwise
 from mnetdsl.backends.c.program import Call
 from mnetdsl.backends.c.quantized import conv2d, dense
-from mnetdsl.backends.c.quantized.dsp.finish import Finish, Layer, as_words, find_finish, layer_numbers, saturates_only
+from mnetdsl.backends.c.quantized.dsp.finish import Finish, Layer, find_finish, layer_numbers, saturates_only
 from mnetdsl.backends.c.quantized.dsp.pointwise import BLOCK, PREFERRED_SHIFT, paired, unrolled_blocks
+from mnetdsl.backends.c.quantized.levels import as_words
 from mnetdsl.ir.ops.conv2d import Conv2d
 from mnetdsl.ir.ops.dense import Dense
 from mnetdsl.ir.types import ElementType

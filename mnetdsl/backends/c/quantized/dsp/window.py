@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from mnetdsl.backends.c.choice import Choice, Rule
 from mnetdsl.backends.c.emitter import Emitter
+from mnetdsl.backends.c.ops.window import window_of
 from mnetdsl.backends.c.program import Call
 from mnetdsl.backends.c.quantized import conv2d
 from mnetdsl.backends.c.quantized.dsp import pointwise
@@ -62,7 +63,7 @@ def emit(op: Conv2d, emitter: Emitter) -> Sequence[Call]:
         bytes=patch_bytes(op),
     )
     arguments = (
-        conv2d.window_of(op).table(emitter),
+        window_of(op).table(emitter),
         gather,
         pointwise.kernel(patch_bytes(op), finish, emitter),
         emitter.add(f"{op.name}.stream", words, "DSP"),

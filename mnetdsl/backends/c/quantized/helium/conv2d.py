@@ -10,7 +10,7 @@ import numpy as np
 from mnetdsl.backends.c.choice import Choice, Rule
 from mnetdsl.backends.c.emitter import Emitter
 from mnetdsl.backends.c.ops.conv2d import is_pointwise
-from mnetdsl.backends.c.ops.window import forward
+from mnetdsl.backends.c.ops.window import forward, window_of
 from mnetdsl.backends.c.program import Call
 from mnetdsl.backends.c.quantized import conv2d
 from mnetdsl.backends.c.quantized.helium import pointwise
@@ -107,7 +107,7 @@ def _on_patches(op: Conv2d, finish: Finish, stream: str, emitter: Emitter) -> tu
     arguments = (
         f"{emitter.prefix}_{kernel}",
         pointwise.shape(pointwise.Groups(1, lanes, lanes), patch, op.type.shape[3], finish, emitter),
-        conv2d.window_of(op).table(emitter),
+        window_of(op).table(emitter),
         str(grid(op.input.type).zero_point),
         emitter.address(op.input),
         emitter.address(op.result),

@@ -12,7 +12,8 @@ from mnetdsl.backends.c.choice import Choice, Rule
 from mnetdsl.backends.c.emitter import Emitter
 from mnetdsl.backends.c.program import Call
 from mnetdsl.backends.c.quantized import depthwise_conv2d
-from mnetdsl.backends.c.quantized.helium.finish import Finish, as_words, finish_of, stored_in_bytes, taps_of
+from mnetdsl.backends.c.quantized.helium.finish import Finish, finish_of, stored_in_bytes, taps_of
+from mnetdsl.backends.c.quantized.levels import as_words
 from mnetdsl.interpreter.quantized.grids import grid
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
 from mnetdsl.ir.types import ElementType
@@ -149,9 +150,9 @@ def pack(taps: NDArray[np.int8], finish: Finish) -> NDArray[np.int32]:
     padded[:, :count] = taps.T
     columns = (finish.bias, finish.multiplier, finish.shifts)
     constants = np.stack([as_words(column) for column in columns], axis=1)
-    words = padded.view(np.uint32)
+    words = padded.view(np.int32)
     record = np.stack([words, constants], axis=2) if words.shape == constants.shape else np.hstack([words, constants])
-    return record.reshape(-1).view(np.int32)
+    return record.reshape(-1)
 
 
 RULE: Rule[DepthwiseConv2d] = Rule(choose, emit)

@@ -78,8 +78,3 @@ def _kind(shifts: Integers, bounds: tuple[int, int], zero: int) -> str:
     if bounds != (-128, 127):
         return "clamped"
     return "relu" if zero == -128 else "linear"
-
-
-def as_words(values: Integers) -> NDArray[np.uint32]:
-    """Numbers modulo 2^32, as registers hold them."""
-    return values.astype(np.uint64).astype(np.uint32)

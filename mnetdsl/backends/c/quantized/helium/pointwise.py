@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnetdsl.backends.c.emitter import Emitter
-from mnetdsl.backends.c.quantized.helium.finish import Finish, as_words
+from mnetdsl.backends.c.quantized.helium.finish import Finish
+from mnetdsl.backends.c.quantized.levels import as_words
 
 BLOCK = 16
 """Input channels in a vector."""
@@ -99,5 +100,5 @@ def pack(taps: NDArray[np.int8], finish: Finish) -> NDArray[np.int32]:
     constants = np.stack([np.pad(as_words(column), (0, whole - outputs))[order] for column in columns], axis=1).reshape(
         len(order), -1
     )
-    words = np.ascontiguousarray(weights).view(np.uint32)
-    return np.concatenate([words, constants], axis=1).reshape(-1).view(np.int32)
+    words = np.ascontiguousarray(weights).view(np.int32)
+    return np.concatenate([words, constants], axis=1).reshape(-1)
