@@ -6,9 +6,24 @@ A backend describes what its kernels do as `Task`s (what is read, what is writte
 
 from __future__ import annotations
 
-from mnetdsl.plan.planner import Plan, PlannedStep, make_plan
+from mnetdsl.plan.planner import make_plan
+from mnetdsl.plan.result import Arena, Memory, Plan, PlannedStep
 from mnetdsl.plan.storage import Place, Space
 from mnetdsl.plan.sweep import Sweep
-from mnetdsl.plan.tasks import Clearance, Mode, Scratch, Task
+from mnetdsl.plan.tasks import Clearance, Mode, Pieces, Scratch, Task
 
-__all__ = ["Clearance", "Mode", "Place", "Plan", "PlannedStep", "Scratch", "Space", "Sweep", "Task", "make_plan"]
+__all__ = [
+    "Arena",
+    "Clearance",
+    "Memory",
+    "Mode",
+    "Pieces",
+    "Place",
+    "Plan",
+    "PlannedStep",
+    "Scratch",
+    "Space",
+    "Sweep",
+    "Task",
+    "make_plan",
+]

@@ -10,7 +10,7 @@ for the mode where that is smallest, and the arena needs at least the largest bo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from mnetdsl.plan.tasks import Clearance, Mode
@@ -29,6 +29,14 @@ class Meeting:
     def buffers(self) -> tuple[int, ...]:
         own = () if self.output is None else (self.output,)
         return tuple(sorted({*self.others, *own, *(buffer for buffer, _ in self.dying)}))
+
+    def among(self, buffers: Collection[int]) -> Meeting:
+        """What some of the buffers see of the meeting."""
+        return Meeting(
+            self.output if self.output in buffers else None,
+            tuple(entry for entry in self.dying if entry[0] in buffers),
+            tuple(buffer for buffer in self.others if buffer in buffers),
+        )
 
 
 def meeting_bound(meeting: Meeting, modes: Sequence[Mode], sizes: Sequence[int]) -> int:

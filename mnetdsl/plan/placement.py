@@ -24,15 +24,19 @@ _LOCAL_WORK = 2_000_000
 
 @dataclass(frozen=True)
 class Layout:
-    """Buffers and what keeps them apart. `forbidden[i][j]` are open intervals of addr_i - addr_j."""
+    """Buffers and what keeps them apart. `forbidden[i][j]` are open intervals of addr_i - addr_j.
+
+    No buffer lies across one of the addresses `walls`.
+    """
 
     sizes: tuple[int, ...]
     forbidden: tuple[dict[int, tuple[Interval, ...]], ...]
     alignment: int
+    walls: tuple[int, ...] = ()
 
     def lowest(self, index: int, offsets: Sequence[int | None]) -> int:
         """Lowest aligned address of a buffer beside those placed already."""
-        blocked: list[Interval] = []
+        blocked: list[Interval] = [(wall - self.sizes[index], wall) for wall in self.walls]
         for other, intervals in self.forbidden[index].items():
             base = offsets[other]
             if base is not None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from mnetdsl.ir.core import Value
 
@@ -36,6 +40,30 @@ class Scratch:
     units: int
 
 
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """Memory of one task in pieces that need not lie together: `alive[piece, moment]` says when each is in use.
+
+    `accesses` are bytes that are read and written in each.
+    """
+
+    names: tuple[str, ...]
+    sizes: tuple[int, ...]
+    accesses: tuple[int, ...]
+    alive: NDArray[np.bool_]
+
+    def meets(self) -> NDArray[np.bool_]:
+        """[piece, piece]: whether both are in use at some moment."""
+        used = self.alive.astype(np.float32)
+        met: NDArray[np.bool_] = used @ used.T > 0
+        return met
+
+    def least(self, pieces: Sequence[int]) -> int:
+        """Bytes that some of them need at least."""
+        sizes = np.array(self.sizes, np.int64)[list(pieces)]
+        return int((self.alive[list(pieces)] * sizes[:, None]).sum(axis=0).max(initial=0))
+
+
 @dataclass(frozen=True)
 class Mode:
     """A way of running a kernel. `clearances` stand beside the task's reads; None keeps the two apart."""
@@ -47,12 +75,16 @@ class Mode:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """One kernel call. `modes` are in order of preference; each must work where nothing overlaps."""
+    """One kernel call. `modes` are in order of preference; each must work where nothing overlaps.
+
+    `pieces` is the scratch memory of its one mode once more, for a plan that may tear it apart.
+    """
 
     name: str
     reads: tuple[Value, ...]
     writes: Value
     modes: tuple[Mode, ...]
+    pieces: Pieces | None = None
 
     @property
     def modes_without_scratch(self) -> tuple[Mode, ...]:

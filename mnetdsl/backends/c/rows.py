@@ -23,7 +23,7 @@ from mnetdsl.backends.c.row_plan import (
 )
 from mnetdsl.ir.core import Module, Op
 from mnetdsl.plan import Plan, PlannedStep, Space
-from mnetdsl.plan.planner import ScratchBuffer
+from mnetdsl.plan.result import ScratchBuffer
 from mnetdsl.plan.rows import RowStep
 from mnetdsl.targets import Core
 
