@@ -71,7 +71,7 @@ fit-costs: setup  ## fit the instruction costs of `mnet summary --target` to the
 	@tools/install_system_packages.sh arm-none-eabi-gcc qemu-system-arm
 	$(BIN)/python -m benchmarks.cost_model
 
-bench-host: setup  ## float networks on this processor beside LiteRT, onnxruntime and OpenVINO
+bench-host: setup  ## networks on this processor beside LiteRT, onnxruntime and OpenVINO
 	$(PIP) install --editable '.[bench]'
 	$(BIN)/python benchmarks/host.py
 

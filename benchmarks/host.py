@@ -1,9 +1,9 @@
-"""Float networks on this processor, ours beside other engines; see `mnetdsl.bench.host` for how it is measured.
+"""Networks on this processor, ours beside other engines; see `mnetdsl.bench.host` for how it is measured.
 
-    python benchmarks/host.py [--network mobilenet_v2 ...] [--threads 1,2] [--rounds 9] [--precision f32 bf16]
+    python benchmarks/host.py [--network mobilenet_v2 ...] [--threads 1,2] [--rounds 9] [--precision f32 int8 bf16]
 
-Needs the extra [bench]. Prints a table a network and writes benchmarks/results/host_<network>.json, for bf16
-host_<network>_bf16.json.
+Needs the extra [bench], and for int8 the data folder (`MNET_DATA`, default ../shared/data). Prints a table a network
+and writes benchmarks/results/host_<network>.json, for other precisions than f32 host_<network>_<precision>.json.
 """
 
 from __future__ import annotations
@@ -11,16 +11,24 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
+from dataclasses import replace
 from pathlib import Path
+
+from int8_networks import int8_network
 
 import mnetdsl
 from mnetdsl.backends.iree import why_no_bfloat
-from mnetdsl.bench import Request, measure
+from mnetdsl.bench import Request
+from mnetdsl.bench.host import measure
 from mnetdsl.cli.console import print_table
+from mnetdsl.ir.core import Module
+from mnetdsl.passes.pipelines import optimize
 
 RESULTS = Path(__file__).parent / "results"
 NETWORKS = ("mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v4_conv_small")
-ENGINES = {"f32": ("iree", "litert", "onnxruntime", "openvino"), "bf16": ("openvino",)}
+ALL = ("iree", "litert", "onnxruntime", "openvino")
+ENGINES = {"f32": ALL, "int8": ALL, "bf16": ("openvino",)}
 """By precision."""
 
 
@@ -43,9 +51,20 @@ def main() -> None:
 
 def measure_one(name: str, precision: str, threads: tuple[int, ...], rounds: int) -> None:
     """Prints the table and writes the results."""
-    module = mnetdsl.load(name).with_weights("random:1").optimized()
-    request = Request(module, threads=threads, against=ENGINES[precision], rounds=rounds, precision=precision)
-    report = measure("iree-cpu", request)
+    with tempfile.TemporaryDirectory() as folder:
+        written = _written(name, precision, Path(folder))
+    if written is None:
+        print(f"{name} in int8 is left out: its data is not there; MNET_DATA names the folder")
+        return
+    request = Request(
+        optimize(written),
+        written=written,
+        threads=threads,
+        against=ENGINES[precision],
+        rounds=rounds,
+        precision="f32" if precision == "int8" else precision,
+    )
+    report = replace(measure(request), network=name)
     table = report.table()
     print("\n".join(report.heading()), end="\n\n")
     print_table(table.header, table.rows, table.right)
@@ -53,6 +72,12 @@ def measure_one(name: str, precision: str, threads: tuple[int, ...], rounds: int
     sys.stdout.flush()
     suffix = "" if precision == "f32" else f"_{precision}"
     (RESULTS / f"host_{name}{suffix}.json").write_text(json.dumps(report.to_json(), indent=2) + "\n")
+
+
+def _written(name: str, precision: str, folder: Path) -> Module | None:
+    if precision == "int8":
+        return int8_network(name, folder)
+    return mnetdsl.load(name).with_weights("random:1").module
 
 
 if __name__ == "__main__":
