@@ -14,6 +14,7 @@ LISTED = {
     "avx512dq": "avx512dq",
     "avx512bw": "avx512bw",
     "avx512vnni": "avx512_vnni",
+    "avx512vbmi": "avx512vbmi",
     "avx512bf16": "avx512_bf16",
     "avxvnni": "avx_vnni",
     "amx-tile": "amx_tile",

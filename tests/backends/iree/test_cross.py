@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +12,7 @@ import pytest
 
 import mnetdsl
 from mnetdsl.backends.iree import compiler, emulated, runner
-from mnetdsl.backends.iree.emulated import ALIASES, FOREIGN, command_of, is_foreign
+from mnetdsl.backends.iree.emulated import ALIASES, command_of, is_foreign
 from mnetdsl.backends.iree.kernels.machine import features_of, isa_of
 from mnetdsl.backends.iree.package import generate
 from mnetdsl.backends.iree.runner import PackageRunner
@@ -33,9 +30,7 @@ from tests.backends.iree.harness import inputs_of, small_module
 from tests.backends.iree.kernels.test_layers import random_layers
 from tests.backends.iree.quantized.cases import CASES
 from tests.backends.iree.quantized.test_operations import module_of
-from tests.toolchain import require
 
-ROOT = Path(__file__).resolve().parents[3]
 CROSS = [name for name, target in TARGETS.items() if target.architecture]
 SETS = {
     "iree-cpu:aarch64": "neon",
@@ -46,20 +41,6 @@ SETS = {
 }
 """Which row of the kernels' table serves a target."""
 HERE = ALIASES.get(platform.machine().lower(), platform.machine().lower())
-
-
-@pytest.fixture
-def aarch64(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Emulator and runtime, the latter fetched from PyPI on first use."""
-    require("qemu-aarch64-static")
-    foreign = FOREIGN["aarch64"]
-    if os.environ.get(foreign.variable):
-        return
-    folder = ROOT / "build" / "iree-aarch64"
-    if not (folder / "iree").is_dir():
-        arguments = foreign.fetch.replace("DIR", str(folder)).split()[1:]
-        subprocess.run([sys.executable, "-m", "pip", "--quiet", *arguments], check=True)
-    monkeypatch.setenv(foreign.variable, str(folder))
 
 
 def test_every_target_of_this_backend_can_be_asked_for() -> None:

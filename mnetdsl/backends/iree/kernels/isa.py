@@ -15,8 +15,7 @@ class Isa:
     cache: bytes of a core's own second cache, as processors with these instructions usually have.
     unrolled: blocks (rows, vectors) whose loop gains from two steps a round. Others lose: the compiler moves loads
     ahead until registers are short.
-    dots: whether four products of bytes are added to each 32-bit lane by one instruction (VNNI).
-    tables: whether bytes are looked up in registers (VBMI).
+    bytes: what multiplies bytes, None where nothing does.
     """
 
     name: str
@@ -25,8 +24,7 @@ class Isa:
     requires: frozenset[str]
     cache: int
     unrolled: frozenset[tuple[int, int]] = frozenset()
-    dots: bool = False
-    tables: bool = False
+    bytes: ByteIsa | None = None
 
     def accumulators(self, rows: int, vectors: int) -> bool:
         """Whether a block of `rows` x `vectors` sums stays in registers, beside its weights and one broadcast.
@@ -74,11 +72,106 @@ BFLOATS: tuple[Bfloat, ...] = (
 """Best first, as `ISAS`."""
 
 
-NEVER = frozenset({"no such feature"})
-DOTS = {"avx512": frozenset({"avx512vnni", "avx512bw"})}
-"""Features, beside the row's own, that `Isa.dots` takes."""
-TABLES = {"avx512": frozenset({"avx512vbmi"})}
-"""Those that `Isa.tables` takes."""
+@dataclass(frozen=True)
+class ByteIsa(Isa):
+    """Blocking of kernels on bytes, whose `lanes` are 32-bit sums; a vector of sums takes `split` registers.
+
+    order: of four neighbouring depths, a quad, those whose products an instruction adds to each lane, one instruction
+    after the other. With one instruction a quad, operands are bytes, else 16-bit numbers.
+    signed: activations are multiplied as signed bytes, 128 lower than they are stored.
+    round: quads of a row that are loaded together.
+    tables: how a byte is looked up among 256: by `shuffles` of 16, permutations of 128 (`vbmi`), `fours` of vectors.
+    beside: registers beside the sums: a row of a block, a vector, and whatever the block.
+    """
+
+    order: tuple[tuple[int, ...], ...] = ((0, 1, 2, 3),)
+    signed: bool = False
+    round: int = 1
+    split: int = 1
+    beside: tuple[int, int, int] = (0, 1, 1)
+    tables: str = "shuffles"
+
+    @property
+    def wide(self) -> bool:
+        return len(self.order) > 1
+
+    def accumulators(self, rows: int, vectors: int) -> bool:
+        """As `Isa.accumulators`."""
+        a_row, a_vector, always = self.beside
+        spare = 3 if vectors >= 3 and self.split == 1 else 0
+        return rows * vectors * self.split + rows * a_row + vectors * a_vector + always + spare <= self.registers
+
+
+_AVX512 = frozenset({"avx512f", "avx512vl", "avx512dq", "avx512bw"})
+_AVX2 = frozenset({"avx2", "fma"})
+PAIRS_OF_BYTES = ((0, 2), (1, 3))
+"""The lower and the upper byte of each half of a word."""
+BYTE_ISAS: tuple[ByteIsa, ...] = (
+    ByteIsa(
+        "avx512-vnni",
+        lanes=16,
+        registers=32,
+        requires=_AVX512 | {"avx512vnni"},
+        cache=1536 * 1024,
+        unrolled=frozenset({(6, 4)}),
+    ),
+    ByteIsa(
+        "avx512",
+        lanes=16,
+        registers=32,
+        requires=_AVX512,
+        cache=1024 * 1024,
+        order=PAIRS_OF_BYTES,
+        beside=(0, 2, 3),
+    ),
+    ByteIsa("avx-vnni", lanes=8, registers=16, requires=_AVX2 | {"avxvnni"}, cache=512 * 1024),
+    ByteIsa(
+        "avx2",
+        lanes=8,
+        registers=16,
+        requires=_AVX2,
+        cache=512 * 1024,
+        order=PAIRS_OF_BYTES,
+        beside=(0, 2, 3),
+    ),
+    ByteIsa(
+        "neon-dotprod",
+        lanes=8,
+        registers=32,
+        requires=frozenset({"neon", "dotprod"}),
+        cache=512 * 1024,
+        signed=True,
+        round=4,
+        split=2,
+        beside=(1, 0, 4),
+    ),
+    ByteIsa(
+        "neon",
+        lanes=8,
+        registers=32,
+        requires=frozenset({"neon"}),
+        cache=512 * 1024,
+        order=((0,), (1,), (2,), (3,)),
+        round=2,
+        split=2,
+        beside=(1, 0, 4),
+    ),
+)
+"""Best first, as `ISAS`."""
+
+TABLES = (
+    ("vbmi", frozenset({"avx512vbmi"})),
+    ("fours", frozenset({"neon"})),
+    ("shuffles", frozenset[str]()),
+)
+"""`ByteIsa.tables`, best first, and the features that each takes."""
+
+
+def choose_bytes(features: frozenset[str]) -> ByteIsa | None:
+    """The row of `BYTE_ISAS` for a target with these features."""
+    row = next((row for row in BYTE_ISAS if row.requires <= features), None)
+    tables = next(name for name, requires in TABLES if requires <= features)
+    return None if row is None else replace(row, tables=tables)
 
 
 def choose_bfloat(features: frozenset[str]) -> Bfloat | None:
@@ -89,8 +182,4 @@ def choose_bfloat(features: frozenset[str]) -> Bfloat | None:
 def choose_isa(features: frozenset[str]) -> Isa | None:
     """The row of `ISAS` for a target with these features, None where no kernel fits it."""
     isa = next((isa for isa in ISAS if isa.requires <= features), None)
-    return (
-        None
-        if isa is None
-        else replace(isa, dots=DOTS.get(isa.name, NEVER) <= features, tables=TABLES.get(isa.name, NEVER) <= features)
-    )
+    return None if isa is None else replace(isa, bytes=choose_bytes(features))

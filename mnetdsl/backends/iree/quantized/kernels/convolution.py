@@ -1,7 +1,7 @@
 """Convolution with a window on bytes, direct: a row of the window lies in one piece, taken four bytes a step.
 
-input [H, W, I] with its padding inside and room behind, weights packed [panel][KH][steps][parts][panel's channels][4],
-bias [O], table of `finish`, output [OH, OW, O]
+input [H, W, I] with its padding inside and room behind, weights packed as in `pointwise`, of [KH][steps] quads, bias
+[O], table of `finish`, output [OH, OW, O]
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from mnetdsl.backends.iree.kernels.blocking import WORKGROUPS, Block, parts, share
 from mnetdsl.backends.iree.kernels.executables import Buffer, Grid
+from mnetdsl.backends.iree.kernels.isa import ByteIsa
 from mnetdsl.backends.iree.kernels.language import Memory, MlirValue, Position, accumulate, least, loop
 from mnetdsl.backends.iree.kernels.window import Window
-from mnetdsl.backends.iree.quantized.kernels.bytes import QUAD, dot, spread_quad
+from mnetdsl.backends.iree.quantized.kernels.bytes import QUAD, dot, operands, weight_type
 from mnetdsl.backends.iree.quantized.kernels.finish import Finish
 from mnetdsl.backends.iree.quantized.kernels.float_finish import FloatFinish
 
@@ -28,7 +29,7 @@ class ByteConvolution:
     depth: int
     channels: int
     size: int
-    lanes: int
+    isa: ByteIsa
     block: Block
     finish: Finish | FloatFinish
     parts: int = 1
@@ -53,7 +54,7 @@ class ByteConvolution:
     def inputs(self) -> tuple[Buffer, ...]:
         return (
             Buffer(self.size, "i8"),
-            Buffer(self.window.kernel[0] * self.steps * self.parts * QUAD * self.channels, "i8"),
+            Buffer(self.window.kernel[0] * self.steps * self.parts * QUAD * self.channels, weight_type(self.isa)),
             Buffer(self.channels, "i32"),
             self.finish.buffer(self.channels),
         )
@@ -65,14 +66,14 @@ class ByteConvolution:
 
     @property
     def _panels(self) -> int:
-        return -(-self.channels // (self.block.vectors * self.lanes))
+        return -(-self.channels // (self.block.vectors * self.isa.lanes))
 
     def emit(self, group: tuple[Position, Position], *memories: Memory) -> None:
         rows, columns = self.window.outputs
         height = -(-rows // self.grid[0])
         width = -(-self._panels // self.grid[1]) * self.block.vectors
         top, first = group[0] * height, group[1] * width
-        total = self.channels // self.lanes
+        total = self.channels // self.isa.lanes
         with loop(top, least(top + height, rows)) as y:
             for vectors, left, right in parts(first, least(first + width, total), self.block.vectors, total):
                 with loop(left, right, vectors) as across:
@@ -93,23 +94,26 @@ class ByteConvolution:
         table: Memory,
         target: Memory,
     ) -> None:
-        lanes, window = self.lanes, self.window
+        isa, lanes, window = self.isa, self.isa.lanes, self.window
         channel = across * lanes
         pitch = window.size[1] * self.depth
         panel = weights.from_(channel * (window.kernel[0] * self.steps * self.parts * QUAD))
-        span = vectors * lanes * QUAD
+        depths = len(isa.order[0])
+        span = vectors * lanes * depths
+        slots = self.parts * len(isa.order)
         apart = window.strides[1] * self.depth
 
         def row(ky: Position, sums: list[MlirValue]) -> list[MlirValue]:
             line = source.from_((y * window.strides[0] + ky) * pitch + x * apart)
-            taps = panel.from_(ky * (self.steps * self.parts * span))
+            taps = panel.from_(ky * (self.steps * slots * span))
 
             def step(k: Position, sums: list[MlirValue]) -> list[MlirValue]:
-                values = [spread_quad(line, k * QUAD + output * apart, lanes) for output in range(outputs)]
-                for part in range(self.parts):
-                    at = (k * self.parts + part) * span
-                    factors = [taps.vector(at + j * (lanes * QUAD), lanes * QUAD) for j in range(vectors)]
-                    sums = [dot(sum, values[i // vectors], factors[i % vectors]) for i, sum in enumerate(sums)]
+                values = [operands(isa, line, k * QUAD + output * apart)[0] for output in range(outputs)]
+                for slot in range(slots):
+                    at = (k * slots + slot) * span
+                    factors = [taps.vector(at + j * (lanes * depths), lanes * depths) for j in range(vectors)]
+                    numbers = [value[slot % len(isa.order)] for value in values]
+                    sums = [dot(isa, sum, numbers[i // vectors], factors[i % vectors]) for i, sum in enumerate(sums)]
                 return sums
 
             return accumulate(0, self.steps, sums, step)
@@ -122,7 +126,7 @@ class ByteConvolution:
             target.store(self.finish.bytes(sum, loaded[i % vectors]), at)
 
 
-def window_quads(filter: NDArray[np.int8], steps: int) -> NDArray[np.int8]:
+def window_quads(filter: NDArray[np.int16], steps: int) -> NDArray[np.int16]:
     """[parts, KH, KW, I, O] as matrices [parts, KH * steps * 4, O], whose rows behind each row of the window are 0."""
     parts, height, width, depth, outputs = filter.shape
     rows = filter.reshape(parts, height, width * depth, outputs)

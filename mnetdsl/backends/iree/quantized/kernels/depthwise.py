@@ -1,6 +1,7 @@
-"""Depthwise convolution on bytes: lanes are channels, and the four bytes of a lane are four rows of the window.
+"""Depthwise convolution on bytes: lanes are channels, and the four depths of a lane are four rows of the window.
 
-input [H, W, C], weights [cases][KH / 4][parts][KW][C][4], bias [cases][C], table of `finish`, output [OH, OW, C]
+input [H, W, C], weights [cases][KH / 4][parts][instructions][KW][C][rows of each], bias [cases][C], table of `finish`,
+output [OH, OW, C]
 
 A window over the upper or lower edge of the map is a case of its own: its rows outside have weights of 0, so that any
 row may be read in their place. Columns outside are the border, as everywhere.
@@ -9,6 +10,7 @@ row may be read in their place. Columns outside are the border, as everywhere.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,9 +18,17 @@ from numpy.typing import NDArray
 from mnetdsl.backends.iree.kernels.blocking import share
 from mnetdsl.backends.iree.kernels.depthwise import MANY_ROWS
 from mnetdsl.backends.iree.kernels.executables import Buffer, Grid
+from mnetdsl.backends.iree.kernels.isa import ByteIsa
 from mnetdsl.backends.iree.kernels.language import Memory, MlirValue, Position, greatest, least, loop
 from mnetdsl.backends.iree.kernels.window import Window
-from mnetdsl.backends.iree.quantized.kernels.bytes import QUAD, dot, interleaved, splat, vector_of
+from mnetdsl.backends.iree.quantized.kernels.bytes import (
+    QUAD,
+    border_column,
+    column,
+    dot,
+    ordered,
+    weight_type,
+)
 from mnetdsl.backends.iree.quantized.kernels.finish import Finish
 from mnetdsl.backends.iree.quantized.kernels.float_finish import FloatFinish
 
@@ -27,7 +37,7 @@ from mnetdsl.backends.iree.quantized.kernels.float_finish import FloatFinish
 class ByteDepthwise:
     window: Window
     channels: int
-    lanes: int
+    isa: ByteIsa
     strip: int
     border: int
     finish: Finish | FloatFinish
@@ -54,7 +64,7 @@ class ByteDepthwise:
     @property
     def grid(self) -> Grid:
         """Workgroups along rows and channels."""
-        rows, vectors = self.window.outputs[0], self.channels // self.lanes
+        rows, vectors = self.window.outputs[0], self.channels // self.isa.lanes
         return (share(rows), 1) if rows >= MANY_ROWS else (1, share(vectors))
 
     @property
@@ -63,7 +73,7 @@ class ByteDepthwise:
         taps = self.groups * self.parts * self.window.kernel[1] * QUAD
         return (
             Buffer(height * width * self.channels, "i8"),
-            Buffer(self.cases * taps * self.channels, "i8"),
+            Buffer(self.cases * taps * self.channels, weight_type(self.isa)),
             Buffer(self.cases * self.channels, "i32"),
             self.finish.buffer(self.channels),
         )
@@ -76,12 +86,12 @@ class ByteDepthwise:
     def emit(self, group: tuple[Position, Position], *memories: Memory) -> None:
         rows = self.window.outputs[0]
         height = -(-rows // self.grid[0])
-        width = -(-(self.channels // self.lanes) // self.grid[1]) * self.lanes
+        width = -(-(self.channels // self.isa.lanes) // self.grid[1]) * self.isa.lanes
         top, first = group[0] * height, group[1] * width
         upper, lower = self.edges
         with loop(top, least(top + height, rows)) as y:
             case = least(y, upper) + greatest(y - (rows - 1 - lower), 0)
-            with loop(first, least(first + width, self.channels), self.lanes) as channel:
+            with loop(first, least(first + width, self.channels), self.isa.lanes) as channel:
                 for start, end, size in self.window.strips(self.strip):
                     with loop(start, end, size) as x:
                         self._strip(y, case, x, size, channel, *memories)
@@ -99,7 +109,8 @@ class ByteDepthwise:
         table: Memory,
         target: Memory,
     ) -> None:
-        window, lanes, pitch = self.window, self.lanes, self.channels
+        window, isa, pitch = self.window, self.isa, self.channels
+        lanes, depths = isa.lanes, len(isa.order[0])
         height, stride = window.size[0], window.strides[1]
         first = y * window.strides[0] - window.padding[0]
         sums = [bias.vector(case * pitch + channel, lanes)] * size
@@ -108,32 +119,32 @@ class ByteDepthwise:
                 source.from_(least(greatest(first + row, 0), height - 1) * (window.size[1] * pitch) + channel)
                 for row in range(group * QUAD, min((group + 1) * QUAD, window.kernel[0]))
             ]
-            row = window.kernel[1] * QUAD * pitch
-            taps = weights.from_((case * self.groups + group) * (self.parts * row) + channel * QUAD)
+            slots = self.parts * len(isa.order)
+            row = window.kernel[1] * depths * pitch
+            taps = weights.from_((case * self.groups + group) * (slots * row) + channel * depths)
             factors = [
-                [taps.vector(part * row + k * (QUAD * pitch), QUAD * lanes) for k in range(window.kernel[1])]
-                for part in range(self.parts)
+                [taps.vector(slot * row + k * (depths * pitch), depths * lanes) for k in range(window.kernel[1])]
+                for slot in range(slots)
             ]
             for offset in range((size - 1) * stride + window.kernel[1]):
                 readers = [output for output in range(size) if 0 <= offset - output * stride < window.kernel[1]]
                 if not readers:
                     continue
-                value = self._column(lines, window.column(x, offset))
-                for part in factors:
-                    for output in readers:
-                        sums[output] = dot(sums[output], value, part[offset - output * stride])
+                values = self._column(lines, window.column(x, offset))
+                for slot, factor in enumerate(factors):
+                    numbers = values[slot % len(isa.order)]
+                    for output in readers if numbers is not None else []:
+                        sums[output] = dot(isa, sums[output], numbers, factor[offset - output * stride])
         loaded = self.finish.load(table, channel, lanes)
         for output, sum in enumerate(sums):
             at = (y * window.outputs[1] + x + output) * pitch + channel
             target.store(self.finish.bytes(sum, loaded), at)
 
-    def _column(self, lines: list[Memory], column: Position | None) -> MlirValue:
-        """Four rows of a column, those beyond the window's last one of any content."""
-        if column is None:
-            border = self.border - 256 if self.border > 127 else self.border
-            return splat(border, vector_of(QUAD * self.lanes, 8))
-        rows = [line.vector(column * self.channels, self.lanes) for line in lines]
-        return interleaved(rows + [rows[-1]] * (QUAD - len(rows)))
+    def _column(self, lines: list[Memory], at: Position | None) -> list[MlirValue | None]:
+        """Up to four rows of a column, as `bytes.column`."""
+        if at is None:
+            return border_column(self.isa, self.border, len(lines))
+        return column(self.isa, [line.vector(at * self.channels, self.isa.lanes) for line in lines])
 
 
 def edges(window: Window) -> tuple[int, int]:
@@ -143,10 +154,9 @@ def edges(window: Window) -> tuple[int, int]:
 
 
 def depthwise_cases(
-    window: Window, filter: NDArray[np.int16], border: int
-) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
-    """Weights [cases, KH / 4, parts, KW, C, 4] of filter [parts, KH, KW, C], and [cases, C]: the border times each
-    case's weights."""
+    isa: ByteIsa, window: Window, filter: NDArray[np.int16], border: int
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """The packed weights of filter [parts, KH, KW, C], and [cases, C]: the border times each case's weights."""
     parts, height, width, channels = filter.shape
     rows = window.outputs[0]
     upper, lower = edges(window)
@@ -157,13 +167,14 @@ def depthwise_cases(
         inside = (np.arange(height) + first >= 0) & (np.arange(height) + first < window.size[0])
         taps = filter * inside[:, None, None]
         padded = np.pad(taps, [(0, 0), (0, groups * QUAD - height), (0, 0), (0, 0)])
-        found.append(padded.reshape(parts, groups, QUAD, width, channels).transpose(1, 0, 3, 4, 2))
+        split = ordered(isa, padded.reshape(parts, groups, QUAD, width, channels), axis=2)
+        found.append(split.transpose(1, 0, 2, 4, 5, 3))
         sums.append(taps.astype(np.int64).sum(axis=(0, 1, 2)) * border)
-    return np.stack(found).astype(np.int8), np.stack(sums)
+    return np.stack(found), np.stack(sums)
 
 
 def choose_strip(registers: int, window: Window) -> int:
     """Output pixels of a strip: as many sums as registers hold beside the taps, in equal strips where possible."""
     columns = window.outputs[1]
-    most = min(registers - window.kernel[1] - 12, 14)
+    most = min(max(registers - window.kernel[1] - 12, registers // 2 - 1), 14)
     return -(-columns // -(-columns // most))

@@ -11,12 +11,12 @@ import numpy as np
 from mnetdsl.backends.iree.kernels.blocking import FEW_ROWS, WIDEST, choose_block
 from mnetdsl.backends.iree.kernels.executables import Kernel
 from mnetdsl.backends.iree.kernels.filters import Unsuitable
-from mnetdsl.backends.iree.kernels.isa import Isa
+from mnetdsl.backends.iree.kernels.isa import ByteIsa, Isa
 from mnetdsl.backends.iree.kernels.layers import Workshop
 from mnetdsl.backends.iree.kernels.packing import padded_size
 from mnetdsl.backends.iree.kernels.window import Window
 from mnetdsl.backends.iree.layout import Packed, raised
-from mnetdsl.backends.iree.quantized.kernels.channels import ByteMean, ByteProduct, ByteTable
+from mnetdsl.backends.iree.quantized.kernels.channels import ByteMean, ByteProduct
 from mnetdsl.backends.iree.quantized.kernels.convolution import ByteConvolution, window_quads
 from mnetdsl.backends.iree.quantized.kernels.depthwise import ByteDepthwise, choose_strip, depthwise_cases
 from mnetdsl.backends.iree.quantized.kernels.finish import MOST_SHIFT, Finish, finish_table
@@ -24,6 +24,7 @@ from mnetdsl.backends.iree.quantized.kernels.float_finish import FloatFinish, fl
 from mnetdsl.backends.iree.quantized.kernels.pointwise import BytePointwise, quads
 from mnetdsl.backends.iree.quantized.kernels.proof import MeanSteps, Steps, prove
 from mnetdsl.backends.iree.quantized.kernels.sums import ByteSum, find_form
+from mnetdsl.backends.iree.quantized.kernels.tables import ByteTable, table_rows
 from mnetdsl.backends.iree.quantized.layer import Array, Numbers
 from mnetdsl.backends.iree.tensors import MlirValue, padded, reshaped
 from mnetdsl.interpreter.quantized.grids import grid
@@ -45,6 +46,11 @@ from mnetdsl.numerics.scales import product_factor
 HALF_RANGE = 128
 
 
+def byte_isa(shop: Workshop) -> ByteIsa:
+    assert shop.isa.bytes is not None
+    return shop.isa.bytes
+
+
 def unsigned(grid: Grid, stored: int) -> int:
     """A stored number as an unsigned byte."""
     return stored + (HALF_RANGE if grid.dtype == "int8" else 0)
@@ -57,7 +63,7 @@ def signed(grid: Grid, stored: int) -> int:
 
 def byte_map(shop: Workshop, value: Value) -> Packed:
     """`value` flat, channels padded to whole vectors, as unsigned bytes."""
-    packed = shop.scope.packed(value, padded_size(value.type.shape[-1], shop.isa.lanes))
+    packed = shop.scope.packed(value, padded_size(value.type.shape[-1], byte_isa(shop).lanes))
     if packed.raised == (value.type.element is ElementType.I8):
         return packed
     made = raised(packed)
@@ -68,7 +74,7 @@ def byte_map(shop: Workshop, value: Value) -> Packed:
 def run(shop: Workshop, op: Op, kernel: Kernel, arguments: list[MlirValue]) -> str:
     """Emits the layer and returns its kernel's name."""
     result, *_ = shop.executables.dispatch(kernel, arguments)
-    width = padded_size(op.type.shape[-1], shop.isa.lanes)
+    width = padded_size(op.type.shape[-1], byte_isa(shop).lanes)
     shop.scope.bind_packed(op.result, Packed(result, width, op.type.element is ElementType.I8))
     return kernel.name
 
@@ -80,7 +86,7 @@ def filter_layer(shop: Workshop, op: Op) -> str | Unsuitable:
     if reason is not None:
         return Unsuitable(reason)
     numbers = Numbers(shop.scope, op)
-    lanes = shop.isa.lanes
+    lanes = byte_isa(shop).lanes
     channels = padded_size(op.type.shape[-1], lanes)
     finished = _float_finish(numbers, channels, lanes) or _finish(numbers, channels, lanes)
     if finished is None:
@@ -178,29 +184,36 @@ Parts = tuple[Kernel, MlirValue, Array, Array]
 
 
 def _pointwise(shop: Workshop, numbers: Numbers, finish: Finish | FloatFinish, channels: int) -> Parts:
-    op, isa = numbers.op, shop.isa
+    op, isa = numbers.op, byte_isa(shop)
     source = byte_map(shop, op.input)
     rows = prod(op.type.shape[:-1])
     widest = 2 if 1 < rows <= FEW_ROWS else WIDEST
     block = choose_block(isa, rows, channels // isa.lanes, widest)
-    kernel = BytePointwise(rows, source.pitch, channels, isa.lanes, block, finish)
-    parts = byte_parts(numbers.filter.reshape(-1, op.type.shape[-1]))
+    kernel = BytePointwise(rows, source.pitch, channels, isa, block, finish)
+    parts = byte_parts(isa, numbers.filter.reshape(-1, op.type.shape[-1]))
     kernel = replace(kernel, parts=len(parts))
     matrix = np.pad(parts, [(0, 0), (0, source.pitch - parts.shape[1]), (0, channels - parts.shape[2])])
-    border = unsigned(numbers.source, numbers.source.zero_point)
+    border = unsigned(numbers.source, numbers.source.zero_point) - _lowered(isa)
     bias = _padded(numbers.plain_bias, channels) - border * matrix.astype(np.int64).sum(axis=(0, 1))
-    return kernel, source.value, quads(matrix, block.vectors * isa.lanes), bias
+    return kernel, source.value, quads(isa, matrix, block.vectors * isa.lanes), bias
 
 
-def byte_parts(filter: Array) -> Array:
-    """[parts, …] int8: the filter, or two filters that add up to it where its numbers have 9 bits."""
+def _lowered(isa: ByteIsa) -> int:
+    """What instructions take from stored bytes."""
+    return HALF_RANGE if isa.signed else 0
+
+
+def byte_parts(isa: ByteIsa, filter: Array) -> Array:
+    """[parts, …] int16: the filter, or two filters that add up to it where its numbers have 9 bits and operands 8."""
+    if isa.wide:
+        return filter[None]
     first = np.clip(filter, -HALF_RANGE, HALF_RANGE - 1)
     parts = [first] if np.array_equal(first, filter) else [first, filter - first]
-    return np.stack(parts).astype(np.int8)
+    return np.stack(parts)
 
 
 def _convolution(shop: Workshop, numbers: Numbers, op: Conv2d, finish: Finish | FloatFinish, channels: int) -> Parts:
-    isa = shop.isa
+    isa = byte_isa(shop)
     top, bottom, left, right = op.padding
     depth = op.input.type.shape[-1]
     border = unsigned(numbers.source, numbers.source.zero_point)
@@ -212,11 +225,12 @@ def _convolution(shop: Workshop, numbers: Numbers, op: Conv2d, finish: Finish | 
     window = Window.of((1, *size, depth), op.filter.type.shape, op.strides, (0, 0, 0, 0))
     bytes = (size[0] + 1) * size[1] * depth
     block = choose_block(isa, window.outputs[1], channels // isa.lanes, 2)
-    parts = byte_parts(numbers.filter)
-    kernel = ByteConvolution(window, depth, channels, bytes, isa.lanes, block, finish, len(parts))
+    parts = byte_parts(isa, numbers.filter)
+    kernel = ByteConvolution(window, depth, channels, bytes, isa, block, finish, len(parts))
     matrix = _padded(window_quads(parts, kernel.steps), channels)
-    bias = _padded(numbers.plain_bias, channels) - border * matrix.astype(np.int64).sum(axis=(0, 1))
-    return kernel, reshaped(map, (bytes,)), quads(matrix, block.vectors * isa.lanes), bias
+    moved = (border - _lowered(isa)) * matrix.astype(np.int64).sum(axis=(0, 1))
+    bias = _padded(numbers.plain_bias, channels) - moved
+    return kernel, reshaped(map, (bytes,)), quads(isa, matrix, block.vectors * isa.lanes), bias
 
 
 def raised_tensor(shop: Workshop, value: Value) -> MlirValue:
@@ -230,15 +244,15 @@ def raised_tensor(shop: Workshop, value: Value) -> MlirValue:
 def _depthwise(
     shop: Workshop, numbers: Numbers, op: DepthwiseConv2d, finish: Finish | FloatFinish, channels: int
 ) -> Parts:
-    isa = shop.isa
+    isa = byte_isa(shop)
     source = byte_map(shop, op.input)
     kernel_size = op.filter.type.shape[:2]
     window = Window.of(op.input.type.shape, kernel_size, op.strides, op.padding)
     border = unsigned(numbers.source, numbers.source.zero_point)
-    strip = choose_strip(isa.registers, window)
-    parts = _padded(byte_parts(numbers.filter[..., 0]), channels)
-    kernel = ByteDepthwise(window, channels, isa.lanes, strip, border, finish, len(parts))
-    weights, sums = depthwise_cases(window, parts, border)
+    strip = choose_strip(isa.registers // isa.split, window)
+    parts = _padded(byte_parts(isa, numbers.filter[..., 0]), channels)
+    kernel = ByteDepthwise(window, channels, isa, strip, border, finish, len(parts))
+    weights, sums = depthwise_cases(isa, window, parts, border - _lowered(isa))
     return kernel, source.value, weights, _padded(numbers.plain_bias, channels) - sums
 
 
@@ -257,12 +271,10 @@ def lookup(shop: Workshop, op: Op) -> str | Unsuitable:
         if source.raised == (op.input.type.element is ElementType.I8):
             shop.scope.bind_packed(op.result, Packed(source.value, source.pitch, op.type.element is ElementType.I8))
             return "same_bytes"
-    if not shop.isa.tables:
-        return Unsuitable("the target has no tables in registers")
     source = byte_map(shop, op.input)
     size = prod(op.type.shape[:-1]) * source.pitch
-    constant = shop.scope.prepared(f"{op.name}.packed", table.view(np.int8))
-    return run(shop, op, ByteTable(size), [source.value, constant])
+    constant = shop.scope.prepared(f"{op.name}.packed", table_rows(byte_isa(shop), table.view(np.int8)))
+    return run(shop, op, ByteTable(size, byte_isa(shop)), [source.value, constant])
 
 
 def add(shop: Workshop, op: Op) -> str | Unsuitable:
@@ -287,7 +299,7 @@ def add(shop: Workshop, op: Op) -> str | Unsuitable:
         return Unsuitable("float32 is not exact for all pairs of its bytes")
     maps = [byte_map(shop, value) for value in (op.left, op.right)]
     size = prod(op.type.shape[:-1]) * maps[0].pitch
-    return run(shop, op, ByteSum(size, shop.isa.lanes, form), [map.value for map in maps])
+    return run(shop, op, ByteSum(size, byte_isa(shop).lanes, form), [map.value for map in maps])
 
 
 def mul(shop: Workshop, op: Op) -> str | Unsuitable:
@@ -304,14 +316,14 @@ def mul(shop: Workshop, op: Op) -> str | Unsuitable:
     ends = [a * b for a in (first.lowest, first.highest) for b in (second.lowest, second.highest)]
     factor = product_factor(grid(op.left.type), grid(op.right.type), result)
     bounds = activation_range(result, op.activation)
-    finished = uniform_finish(result, bounds, factor, (min(ends), max(ends)), shop.isa.lanes)
+    finished = uniform_finish(result, bounds, factor, (min(ends), max(ends)), byte_isa(shop).lanes)
     if finished is None:
         return Unsuitable("float32 is not exact for all products of its bytes")
     finish, table = finished
     pixels = prod(op.type.shape[:-1])
     left, right = byte_map(shop, map), byte_map(shop, other)
     zeros = unsigned(first, first.zero_point), unsigned(second, second.zero_point)
-    kernel = ByteProduct(pixels, left.pitch, shop.isa.lanes, gates and pixels > 1, zeros, finish)
+    kernel = ByteProduct(pixels, left.pitch, byte_isa(shop).lanes, gates and pixels > 1, zeros, finish)
     return run(shop, op, kernel, [left.value, right.value, shop.scope.prepared(f"{op.name}.packed_finish", table)])
 
 
@@ -324,12 +336,12 @@ def global_avg_pool(shop: Workshop, op: Op) -> str | Unsuitable:
     pixels = prod(op.input.type.shape[1:3])
     reach = source.lowest * pixels, source.highest * pixels
     factor = mean_factor(pixels, source, result)
-    finished = uniform_finish(result, (result.low, result.high), factor, reach, shop.isa.lanes)
+    finished = uniform_finish(result, (result.low, result.high), factor, reach, byte_isa(shop).lanes)
     if finished is None:
         return Unsuitable("float32 is not exact for all of its sums")
     finish, table = finished
     map = byte_map(shop, op.input)
-    kernel = ByteMean(pixels, map.pitch, shop.isa.lanes, unsigned(source, source.zero_point), finish)
+    kernel = ByteMean(pixels, map.pitch, byte_isa(shop).lanes, unsigned(source, source.zero_point), finish)
     return run(shop, op, kernel, [map.value, shop.scope.prepared(f"{op.name}.packed_finish", table)])
 
 
@@ -341,7 +353,7 @@ def avg_pool(shop: Workshop, op: Op) -> str | Unsuitable:
         return Unsuitable(reason)
     if op.kernel != op.input.type.shape[1:3] or any(op.padding):
         return Unsuitable("its window is not the whole map")
-    own, lanes = grid(op.type), shop.isa.lanes
+    own, lanes = grid(op.type), byte_isa(shop).lanes
     pixels = prod(op.kernel)
     # Halves go away from the stored 0, whatever real number it stands for.
     low, high, zero = (signed(own, number) for number in (own.low, own.high, 0))
@@ -368,10 +380,10 @@ def reshape(shop: Workshop, op: Op) -> str | Unsuitable:
     if op.type.element.byte_width != 1:
         return Unsuitable("its numbers have 16 bits")
     before, after = op.input.type.shape, op.type.shape
-    if before[-1] != after[-1] and (before[-1] % shop.isa.lanes or after[-1] % shop.isa.lanes):
+    if before[-1] != after[-1] and (before[-1] % byte_isa(shop).lanes or after[-1] % byte_isa(shop).lanes):
         return Unsuitable("it moves channels that are stored with padding")
     source = byte_map(shop, op.input)
-    shop.scope.bind_packed(op.result, Packed(source.value, padded_size(after[-1], shop.isa.lanes), source.raised))
+    shop.scope.bind_packed(op.result, Packed(source.value, padded_size(after[-1], byte_isa(shop).lanes), source.raised))
     return "reshape"
 
 
@@ -391,8 +403,8 @@ BYTE_LAYERS: dict[str, ByteLayer] = {
 
 def byte_layers(isa: Isa) -> dict[str, ByteLayer]:
     """`BYTE_LAYERS` where the target has their instructions."""
-    return BYTE_LAYERS if isa.dots else dict.fromkeys(BYTE_LAYERS, _without_dots)
+    return BYTE_LAYERS if isa.bytes is not None else dict.fromkeys(BYTE_LAYERS, _without_products)
 
 
-def _without_dots(shop: Workshop, op: Op) -> Unsuitable:
-    return Unsuitable("the target has no products of four bytes")
+def _without_products(shop: Workshop, op: Op) -> Unsuitable:
+    return Unsuitable("the target has no products of bytes")

@@ -1,21 +1,23 @@
 """Pointwise convolution and dense layers on bytes: `kernels.pointwise` with four depths a step.
 
-input [M, pitch], weights packed [panel][pitch / 4][parts][panel's channels][4], bias [N], table of `finish`, output
-[M, N]. Weights that 8 bits do not hold are the sum of two parts.
+input [M, pitch], weights packed [panel][pitch / 4][parts][instructions][panel's channels][depths of each], bias [N],
+table of `finish`, output [M, N]. Weights that an instruction's operands do not hold are the sum of two parts.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnetdsl.backends.iree.kernels.blocking import FEW_ROWS, WORKGROUPS, Block, parts, share
 from mnetdsl.backends.iree.kernels.executables import Buffer, Grid
+from mnetdsl.backends.iree.kernels.isa import ByteIsa
 from mnetdsl.backends.iree.kernels.language import Memory, MlirValue, Position, accumulate, least, loop
 from mnetdsl.backends.iree.kernels.pointwise import MANY_ROWS, PREFETCHED
-from mnetdsl.backends.iree.quantized.kernels.bytes import QUAD, dot, spread_quad
+from mnetdsl.backends.iree.quantized.kernels.bytes import QUAD, dot, operands, ordered, weight_type
 from mnetdsl.backends.iree.quantized.kernels.finish import Finish
 from mnetdsl.backends.iree.quantized.kernels.float_finish import FloatFinish
 
@@ -25,7 +27,7 @@ class BytePointwise:
     rows: int
     pitch: int
     channels: int
-    lanes: int
+    isa: ByteIsa
     block: Block
     finish: Finish | FloatFinish
     parts: int = 1
@@ -47,7 +49,7 @@ class BytePointwise:
     def inputs(self) -> tuple[Buffer, ...]:
         return (
             Buffer(self.rows * self.pitch, "i8"),
-            Buffer(self.parts * self.pitch * self.channels, "i8"),
+            Buffer(self.parts * self.pitch * self.channels, weight_type(self.isa)),
             Buffer(self.channels, "i32"),
             self.finish.buffer(self.channels),
         )
@@ -58,14 +60,14 @@ class BytePointwise:
 
     @property
     def _panels(self) -> int:
-        return -(-self.channels // (self.block.vectors * self.lanes))
+        return -(-self.channels // (self.block.vectors * self.isa.lanes))
 
     def emit(self, group: tuple[Position, Position], *memories: Memory) -> None:
         tiles = -(-self.rows // self.block.rows)
         height = -(-tiles // self.grid[0]) * self.block.rows
         width = -(-self._panels // self.grid[1]) * self.block.vectors
         low, first = group[0] * height, group[1] * width
-        total = self.channels // self.lanes
+        total = self.channels // self.isa.lanes
         heights = parts(low, least(low + height, self.rows), self.block.rows, self.rows)
         widths = parts(first, least(first + width, total), self.block.vectors, total)
         if self.rows >= MANY_ROWS:
@@ -93,25 +95,34 @@ class BytePointwise:
         table: Memory,
         target: Memory,
     ) -> None:
-        lanes = self.lanes
+        isa, lanes = self.isa, self.isa.lanes
         channel = across * lanes
         pixels = source.from_(row * self.pitch)
         panel = weights.from_(channel * (self.parts * self.pitch))
         ahead = self._ahead(row, channel)
-        span = vectors * lanes * QUAD
+        depths = len(isa.order[0])
+        span = vectors * lanes * depths
+        slots = self.parts * len(isa.order)
 
-        def step(k: Position, sums: list[MlirValue]) -> list[MlirValue]:
-            if ahead is not None:
-                weights.prefetch(ahead + k * (lanes * QUAD))
-            factors = [spread_quad(pixels, k * QUAD + r * self.pitch, lanes) for r in range(rows)]
-            for part in range(self.parts):
-                at = (k * self.parts + part) * span
-                taps = [panel.vector(at + j * (lanes * QUAD), lanes * QUAD) for j in range(vectors)]
-                sums = [dot(sum, factors[i // vectors], taps[i % vectors]) for i, sum in enumerate(sums)]
+        def steps(k: Position, quads: int, sums: list[MlirValue]) -> list[MlirValue]:
+            factors = [operands(isa, pixels, k * QUAD + r * self.pitch, quads) for r in range(rows)]
+            for quad in range(quads):
+                if ahead is not None:
+                    weights.prefetch(ahead + (k + quad) * (lanes * QUAD))
+                for slot in range(slots):
+                    at = ((k + quad) * slots + slot) * span
+                    taps = [panel.vector(at + j * (lanes * depths), lanes * depths) for j in range(vectors)]
+                    numbers = [row[quad][slot % len(isa.order)] for row in factors]
+                    sums = [dot(isa, sum, numbers[i // vectors], taps[i % vectors]) for i, sum in enumerate(sums)]
             return sums
 
-        initial = [bias.vector(channel + j * lanes, lanes) for j in range(vectors)] * rows
-        sums = accumulate(0, self.pitch // QUAD, initial, step)
+        sums = [bias.vector(channel + j * lanes, lanes) for j in range(vectors)] * rows
+        total = self.pitch // QUAD
+        whole = total // isa.round * isa.round
+        if whole:
+            sums = accumulate(0, whole, sums, lambda k, sums: steps(k, isa.round, sums), isa.round)
+        if total > whole:
+            sums = steps(whole, total - whole, sums)
         loaded = [self.finish.load(table, channel + j * lanes, lanes) for j in range(vectors)]
         for i, sum in enumerate(sums):
             at = (row + i // vectors) * self.channels + channel + i % vectors * lanes
@@ -123,15 +134,16 @@ class BytePointwise:
             return None
         if self.pitch * self.channels < QUAD * PREFETCHED[self.rows <= FEW_ROWS]:
             return None
-        width = self.block.vectors * self.lanes
+        width = self.block.vectors * self.isa.lanes
         share = row // self.block.rows % self.block.vectors
-        wanted = (channel + width) * self.pitch + share * (self.pitch * self.lanes)
-        return least(wanted, self.pitch * (self.channels - self.lanes))
+        wanted = (channel + width) * self.pitch + share * (self.pitch * self.isa.lanes)
+        return least(wanted, self.pitch * (self.channels - self.isa.lanes))
 
 
-def quads(matrix: NDArray[np.int8], width: int) -> NDArray[np.int8]:
-    """[parts, K, N], K a multiple of 4, as panels of `width` channels, [K / 4, parts, their channels, 4] each; flat."""
+def quads(isa: ByteIsa, matrix: NDArray[np.int16], width: int) -> NDArray[Any]:
+    """[parts, K, N], K a multiple of 4, as panels of `width` channels, flat."""
     parts, depth, channels = matrix.shape
-    grouped = matrix.reshape(parts, depth // QUAD, QUAD, channels).transpose(1, 0, 3, 2)
+    split = ordered(isa, matrix.reshape(parts, depth // QUAD, QUAD, channels), axis=2)
+    grouped = split.transpose(1, 0, 2, 4, 3)
     cuts = range(width, channels, width)
-    return np.concatenate([np.ascontiguousarray(panel).reshape(-1) for panel in np.split(grouped, cuts, axis=2)])
+    return np.concatenate([np.ascontiguousarray(panel).reshape(-1) for panel in np.split(grouped, cuts, axis=3)])
