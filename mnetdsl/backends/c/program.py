@@ -194,6 +194,21 @@ class Program:
         """Whether a layer sums products of 16-bit numbers."""
         return any(source == "i16" for source, _ in self.variants(*WEIGHTED_KERNELS))
 
+    @property
+    def filter_zeros(self) -> bool:
+        """Whether a filter's zero point is not 0, which kernels then subtract."""
+        return any(table.type == "levels" and table.values[1] != "0" for table in self.shapes)
+
+    @property
+    def uses_drivers(self) -> bool:
+        """Whether kernels are functions of their own whatever the compiler thinks of it: all those of integers."""
+        return any(source.startswith(("quantized", "dsp/")) for source in self.sources)
+
+    @property
+    def uses_parts(self) -> bool:
+        """Whether there are parts that the compiler must put into these kernels."""
+        return "quantized" in self.sources
+
     def uses(self, *functions: str) -> bool:
         """Whether a layer calls one of these kernels."""
         return any(function in self.functions for function in functions)
