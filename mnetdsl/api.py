@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from mnetdsl.backends.firmware import Forecast
     from mnetdsl.cost.summary import Summary
     from mnetdsl.passes.context import Remark
-    from mnetdsl.plan import Plan
+    from mnetdsl.plan import Memory, Plan
     from mnetdsl.quantize.calibration import Calibration
     from mnetdsl.quantize.network import Pictures, QuantizedNetwork
     from mnetdsl.quantize.quantizer import Settings as QuantizationSettings
@@ -174,16 +174,18 @@ class Network:
 
         return summarize(self.module)
 
-    def plan(self, target: str | None = None, *, rows: bool = False) -> Plan:
+    def plan(self, target: str | None = None, *, rows: bool = False, memories: Sequence[Memory] | None = None) -> Plan:
         """Memory as generated C uses it: exact arena, lower bound, what meets at the peak; needs no weights.
 
-        `target` is what the C is for, whose kernels may need memory of their own; None: any machine.
+        `target` is what the C is for, whose kernels may need memory of their own; None: any machine. `memories` are
+        what RAM there is, the fastest first (default: the target's); there are several arenas where none holds all.
         `rows`: of C that takes its image row by row. Raises `MnetError` where an operation has no C kernel, and MN1115
         where the network takes no rows.
         """
         from mnetdsl.backends.c import plan_memory, plan_rows
 
-        return (plan_rows if rows else plan_memory)(self.optimized(), core=_core(target))
+        found = self.budget_on(target).memories if memories is None else memories
+        return (plan_rows if rows else plan_memory)(self.optimized(), core=_core(target), memories=found)
 
     def forecast(self, target: str) -> Forecast:
         """What the network costs on a core or board: instructions predicted by layer, flash and RAM to the byte.
@@ -195,7 +197,7 @@ class Network:
         core = _core(target)
         if core is None:
             raise MnetError(error("MN1101", f"`{target}` is no microcontroller", help="`mnet targets` lists them"))
-        return forecast(self.optimized(), core)
+        return forecast(self.optimized(), core, self.budget_on(target).memories)
 
     @property
     def target(self) -> str | None:
@@ -214,7 +216,8 @@ class Network:
         A deployment that is to be quantized and is not yet has none: what would be compiled is float32.
         """
         from mnetdsl.backends.c.budget import Budget
-        from mnetdsl.targets import find_device
+        from mnetdsl.plan import Memory
+        from mnetdsl.targets import find_device, memories
 
         deployment = self.instance.deployment
         if deployment is not None and "quantize" in deployment.sections and deployment.quantization is None:
@@ -224,8 +227,11 @@ class Network:
         ram = None if deployment is None else deployment.budget("ram")
         if device is None:
             return Budget(flash, ram)
-        part = device.name if ram is None and device.ram is not None else ""
-        return Budget(device.flash if flash is None else flash, device.ram if ram is None else ram, part)
+        flash = device.flash if flash is None else flash
+        if ram is not None or device.board is None:
+            return Budget(flash, ram)
+        found = tuple(Memory(region.name, region.bytes) for region in memories(device.board.ram))
+        return Budget(flash, device.ram, device.name, found)
 
     def over_budget(
         self, budget: Budget | None = None, target: str | None = None, *, rows: bool = False
@@ -239,7 +245,8 @@ class Network:
         chosen = budget or self.budget
         if chosen == Budget():
             return ()
-        return tuple(over_budget(self.optimized(), self.plan(target or self.target, rows=rows), chosen))
+        plan = self.plan(target or self.target, rows=rows, memories=chosen.memories)
+        return tuple(over_budget(self.optimized(), plan, chosen))
 
     def run(self, inputs: Mapping[str, NDArray[np.generic]], on: str = "numpy") -> dict[str, NDArray[np.generic]]:
         """Outputs by name for inputs `[N, …]` by name, on `numpy`, `c`, `iree-cpu`, `iree-vulkan` or `qemu:CORE`.
@@ -292,11 +299,21 @@ class Network:
         if package is not None:
             check_package(package)
         if makes_c(target):
-            problems = self.over_budget(budget or self.budget_on(target), target, rows=rows)
+            problems = self.over_budget(limits, target, rows=rows)
             if problems:
                 raise MnetError(*problems, exit_code=ExitCode.OVER_BUDGET)
         vectors = None if selftest is None else self._selftest(selftest)
-        files = generate(self.optimized(), target, vectors, remark, package, precision, rows, threads=threads)
+        files = generate(
+            self.optimized(),
+            target,
+            vectors,
+            remark,
+            package,
+            precision,
+            rows,
+            threads=threads,
+            memories=limits.memories,
+        )
         if folder is not None:
             write_folder(Path(folder), files)
         return files
@@ -313,6 +330,7 @@ class Network:
         from mnetdsl.files import write_folder
 
         path = Path(file)
+        limits = budget or self.budget_on(target)
         files = export_files(self.module, to, path.name, stored_inputs=stored_inputs)
         write_folder(path.parent, files)
         return files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mnetdsl.cost.instructions import predict, work
 from mnetdsl.diagnostics import MnetError
 from mnetdsl.files import write_folder
 from mnetdsl.ir.core import Module
+from mnetdsl.plan import Arena, Memory
 from mnetdsl.targets import Core
 
 _CALLER = "mnet_caller"
@@ -32,7 +34,7 @@ class LayerForecast:
 class Forecast:
     """Of one network on one core. Bytes are exact; code and the library's variables None without a compiler.
 
-    why: what a person does to get those. context: what `<m>_context` has.
+    why: what a person does to get those. context: what `<m>_context` has. arena: of all `arenas` together.
     """
 
     core: str
@@ -43,6 +45,7 @@ class Forecast:
     context: int | None
     why: str
     layers: tuple[LayerForecast, ...]
+    arenas: tuple[Arena, ...] = ()
 
     @property
     def instructions(self) -> int | None:
@@ -72,18 +75,31 @@ class Forecast:
                 "context": self.context,
                 "variables": self.variables,
             },
+            "arenas": [
+                {
+                    "memory": arena.memory or None,
+                    "available": arena.available,
+                    "bytes": arena.bytes,
+                    "lower_bound": arena.lower_bound,
+                    "accesses": arena.accesses,
+                    "peak": [buffer.name for buffer in arena.peak_buffers],
+                }
+                for arena in self.arenas
+            ],
             "layers": [
                 {"name": layer.name, "op": layer.operation, "instructions": layer.instructions} for layer in self.layers
             ],
         }
 
 
-def forecast(module: Module, core: Core) -> Forecast:
+def forecast(module: Module, core: Core, memories: Sequence[Memory] = ()) -> Forecast:
     """Of an optimized module with weights, compiled as `mnet bench --on qemu:` does.
+
+    `memories` are what RAM there is, the fastest first.
 
     Raises `MnetError` where C cannot be generated or does not compile; a missing compiler is said in `why`.
     """
-    package = generate(module, options=Options(core=core))
+    package = generate(module, options=Options(core=core, memories=tuple(memories)))
     layers = tuple(
         LayerForecast(layer.name, layer.opcode, predict(core.name, work(op, [call.function for call in layer.calls])))
         for layer, op in zip(package.program.layers, package.operations, strict=True)
@@ -95,8 +111,10 @@ def forecast(module: Module, core: Core) -> Forecast:
         if problem.diagnostics[0].code != "MN1901":
             raise
         why = "; ".join(problem.diagnostics[0].help)
-        return Forecast(core.name, arena, package.program.weight_bytes, None, None, None, why, layers)
-    return Forecast(core.name, arena, constants, code, variables, context, "", layers)
+        return Forecast(
+            core.name, arena, package.program.weight_bytes, None, None, None, why, layers, package.plan.arenas
+        )
+    return Forecast(core.name, arena, constants, code, variables, context, "", layers, package.plan.arenas)
 
 
 def _linked(package: CPackage, core: Core) -> tuple[int, int, int, int]:

@@ -70,7 +70,6 @@ def pack(package: CPackage, name: str, device: Device | None) -> dict[str, bytes
         "device": device,
         "machine": machine,
         "optimization": OPTIMIZATION,
-        "arena": "&arena, sizeof arena" if program.arena_bytes else "0, 0",
     }
     files = {f"model/{file}": data for file, data in package.files.items()}
     for path in sorted(folder.rglob("*.jinja")):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from mnetdsl.diagnostics import ExitCode, MnetError, error
@@ -13,6 +13,7 @@ from mnetdsl.targets import BOARDS, CORES, HOSTS, NAMES, find_device, target_nam
 if TYPE_CHECKING:
     from mnetdsl.backends.c import SelfTest
     from mnetdsl.passes.context import Remark
+    from mnetdsl.plan import Memory
 
 TARGETS: dict[str, str] = {
     **HOSTS,
@@ -93,13 +94,15 @@ def generate(
     rows: bool = False,
     *,
     threads: int | None = None,
+    memories: Sequence[Memory] = (),
 ) -> dict[str, bytes]:
     """Files of an optimized module for `target`, by name; C with a file of test vectors where some are given.
 
     `remark` is told how each layer runs, where the backend chooses between ways. `package` is a key of
     `packages.PACKAGES`: C with what a build system wants around it. `precision` is a key of `PRECISIONS`; what any but
     float32 costs is measured and told to `remark`. `rows`: C that takes its image row by row.
-    `threads` is how many will run an IREE module, None for any number.
+    `threads` is how many will run an IREE module, None for any number. `memories` are what RAM there is for C, the
+    fastest first.
     Raises `MnetError`, also where weights are not loaded.
     """
     name = check_target(target)
@@ -109,7 +112,8 @@ def generate(
 
         device = find_device(name)
         core = None if device is None else device.core
-        generated = c.generate(module, module.name, c.Options(selftest=selftest, core=core, rows=rows))
+        options = c.Options(selftest=selftest, core=core, rows=rows, memories=tuple(memories))
+        generated = c.generate(module, module.name, options)
         if package is None:
             return generated.files
         from mnetdsl.backends.packages import pack

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -147,24 +147,35 @@ def command(
         print(f"\n{line}")
     if arena is not None:
         print(f"\narena {arena['bytes']:,} bytes, lower bound {arena['lower_bound']:,}")
+        for found in arena.get("memories", ()):
+            print(f"  {found['memory']}: {found['bytes']:,} bytes, lower bound {found['lower_bound']:,}")
 
 
 def _budget(network: Network, target: str, flash: int | None, ram: int | None) -> Budget:
     """What the command line says, else what the deployment says, else what the target has."""
+    from dataclasses import replace
+
     from mnetdsl.backends.c.budget import Budget
 
     declared = network.budget_on(target)
     if ram is not None:
         return Budget(declared.flash if flash is None else flash, ram)
-    return Budget(declared.flash if flash is None else flash, declared.ram, declared.part)
+    return declared if flash is None else replace(declared, flash=flash)
 
 
-def _arena(files: Mapping[str, bytes]) -> dict[str, int] | None:
-    """`bytes` and `lower_bound` from the manifest of C sources; an IREE module has no arena of its own."""
+def _arena(files: Mapping[str, bytes]) -> dict[str, Any] | None:
+    """`bytes` and `lower_bound` from the manifest of C sources; an IREE module has no arena of its own.
+
+    `memories` where there are several arenas: the same of each.
+    """
     import json
 
     manifest = next((name for name in files if name.rpartition("/")[2] == "manifest.json"), None)
     if manifest is None:
         return None
-    arena = json.loads(files[manifest])["arena"]
-    return {key: arena[key] for key in ("bytes", "lower_bound")}
+    content = json.loads(files[manifest])
+    described = {key: content["arena"][key] for key in ("bytes", "lower_bound")}
+    if "arenas" in content:
+        keys = ("memory", "name", "bytes", "lower_bound")
+        described["memories"] = [{key: arena[key] for key in keys} for arena in content["arenas"]]
+    return described

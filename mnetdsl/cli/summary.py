@@ -110,12 +110,34 @@ def _print_forecast(found: Forecast) -> None:
     if found.flash is None or found.ram is None:
         print(f"flash  {found.constants:,} bytes of constants; to know the code: {found.why}")
         print(f"RAM    {found.arena:,} bytes of arena")
+        _print_arenas(found)
         return
     print(f"flash  {found.flash:,} bytes: code {found.code:,}, constants {found.constants:,}")
     print(
         f"RAM    {found.ram:,} bytes: arena {found.arena:,}, context {found.context:,}, library {found.variables:,}; "
         "stack, inputs and outputs are the caller's"
     )
+    _print_arenas(found)
+
+
+def _print_arenas(found: Forecast) -> None:
+    """What is used of each memory of a part; nothing for a core alone."""
+    total = sum(arena.accesses for arena in found.arenas)
+    for arena in found.arenas:
+        if arena.available is None:
+            continue
+        share = f", {100 * arena.accesses / total:.0f} % of all bytes accessed" if len(found.arenas) > 1 else ""
+        state = f": {arena.excess:,} too many" if arena.excess else ""
+        print(
+            f"       {arena.memory}: {arena.bytes:,} of {arena.available:,} bytes, "
+            f"lower bound {arena.lower_bound:,}{share}{state}"
+        )
+        print(f"         at its peak: {_names([buffer.name for buffer in arena.peak_buffers])}")
+
+
+def _names(names: Sequence[str], most: int = 6) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _plan(network: Network) -> Plan | None:

@@ -255,7 +255,7 @@ class _Problem:
         modes = [self._mode(index, offsets, arenas) for index in range(len(self.tasks))]
         used = {index: self.scratch[index] for index, mode in enumerate(modes) if mode.scratch is not None}
         kept = [*range(self.tensors), *used.values(), *(i for own in self.pieces.values() for i in own)]
-        numbers = sorted({arenas[i] for i in kept}) or [0]
+        numbers = sorted({arenas[i] for i in kept if self.sizes[i] > 0}) or [0]
         tops = {
             arena: max((offsets[i] + self.sizes[i] for i in kept if arenas[i] == arena), default=0) for arena in numbers
         }

@@ -11,6 +11,7 @@ import numpy as np
 from mnetdsl.ir.core import Value
 from mnetdsl.plan.placement import Layout, find_offsets
 from mnetdsl.plan.sweep import Axis
+from mnetdsl.plan.tasks import Pieces
 
 
 @dataclass(frozen=True)
@@ -186,6 +187,41 @@ def _places(tasks: Sequence[RowTask], order: Sequence[tuple[int, int]], depths: 
     return tuple(steps)
 
 
+def _used(schedule: RowSchedule, scratch: Sequence[int]) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+    """[piece, step]: when the strips of all tasks but the last are in use, then each task's own memory."""
+    count = len(schedule.tasks)
+    own = np.zeros((count, len(schedule.order)), np.bool_)
+    for position, (task, _) in enumerate(schedule.order):
+        own[task, position] = scratch[task] > 0
+    return np.concatenate([schedule.alive[: count - 1], own])
+
+
+def row_pieces(schedule: RowSchedule, scratch: Sequence[int]) -> Pieces:
+    """The strips of all tasks but the last, and each task's own memory of `scratch` bytes, as the planner takes them.
+
+    A row counts as accessed when it is made and in each window that reads it; what a task reads goes through its own
+    memory.
+    """
+    tasks = schedule.tasks
+    made = {task.writes: task.writes.type.byte_size for task in tasks[:-1]}
+    own = []
+    for task, size in zip(tasks, scratch, strict=True):
+        reads = 0
+        for read in task.reads:
+            first, last = read.axis.reach()
+            rows = int((last - first + 1).clip(0).sum())
+            reads += rows * row_bytes(read.value)
+            if read.value in made:
+                made[read.value] += rows * row_bytes(read.value)
+        own.append(2 * reads if size else 0)
+    return Pieces(
+        (*(f"rows of {task.name}" for task in tasks[:-1]), *(f"{task.name} (scratch)" for task in tasks)),
+        (*(schedule.strip_bytes(task) for task in range(len(tasks) - 1)), *scratch),
+        (*made.values(), *own),
+        _used(schedule, scratch),
+    )
+
+
 def pack_strips(
     schedule: RowSchedule, scratch: Sequence[int], alignment: int
 ) -> tuple[tuple[int, ...], tuple[int, ...], int]:
@@ -194,10 +230,7 @@ def pack_strips(
     `scratch` are bytes for each task, in use while one of its rows is computed.
     """
     count = len(schedule.tasks)
-    own = np.zeros((count, len(schedule.order)), np.bool_)
-    for position, (task, _) in enumerate(schedule.order):
-        own[task, position] = scratch[task] > 0
-    used = np.concatenate([schedule.alive[: count - 1], own])
+    used = _used(schedule, scratch)
     sizes = (*(schedule.strip_bytes(task) for task in range(count - 1)), *scratch)
     if not sizes:
         return (), (), 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mnetdsl.targets.boards import BOARDS
-from mnetdsl.targets.core import Board, Core, Fpu, Helium, Region, blocks, largest_block
+from mnetdsl.targets.core import Board, Core, Fpu, Helium, Region, blocks, largest_block, memories
 from mnetdsl.targets.cores import CORES, OPTIMIZATION
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "blocks",
     "find_device",
     "largest_block",
+    "memories",
     "target_name",
 ]
 

@@ -93,6 +93,23 @@ def blocks(regions: Sequence[Region]) -> list[tuple[Region, ...]]:
     return groups
 
 
+def memories(regions: Sequence[Region]) -> tuple[Region, ...]:
+    """What one arena each can have, the fastest first: regions without a gap between them are one, as fast as the
+    slowest of them."""
+    found = [
+        group[0]
+        if len(group) == 1
+        else Region(
+            f"{group[0].name} to {group[-1].name}",
+            group[0].base,
+            sum(region.bytes for region in group),
+            max(region.speed for region in group),
+        )
+        for group in blocks(regions)
+    ]
+    return tuple(sorted(found, key=lambda region: (region.speed, region.base)))
+
+
 def largest_block(regions: Sequence[Region]) -> int | None:
     """Bytes of the largest piece of memory without a gap: what one arena can have. None without any regions."""
     return max((sum(region.bytes for region in group) for group in blocks(regions)), default=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -68,9 +69,51 @@ def test_a_part_brings_its_own_budget(folder: Path) -> None:
     command = ("compile", "tiny.mnet", "--weights", "random:1", "-o", "out")
     text = refused(mnet(*command, "--target", "stm32f407", cwd=folder), "MN1103", exit_code=3)
     assert "131,072 are available" in text
-    assert "the largest of `stm32f407`" in text
+    assert "SRAM1 and 2 of `stm32f407` has to hold 4,320,000 bytes of RAM" in text
+    assert "4,188,928 too many" in text
+    assert "beside this one CCM (64K)" in text
+    assert "at the peak meet there `image`" in text
     assert mnet(*command, "--target", "stm32f407", "--ram", "8M", cwd=folder).returncode == 0
     assert mnet(*command, "--target", "cortex_m4", cwd=folder).returncode == 0
+
+
+WIDE = """mnet 1
+
+model wide() {
+  input image: f32[32, 32, 8]
+  a = conv2d(image, 16, kernel = 3) as a
+  b = conv2d(a, 16, kernel = 3) as b
+  c = conv2d(b, 16, kernel = 3) as c
+  output logits = dense(global_avg_pool(a) + global_avg_pool(c), 4) as logits
+}
+"""
+
+
+def test_a_network_that_fits_into_two_memories_of_a_part_gets_two_arenas(folder: Path) -> None:
+    """Maps of 64K each: one waits while the next two overlap, which 128K of an STM32F407 do not hold."""
+    (folder / "wide.mnet").write_text(WIDE)
+    command = ("compile", "wide.mnet", "--weights", "random:1", "--target", "stm32f407", "-o", "out")
+    done = mnet(*command, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "  CCM: 65,536 bytes, lower bound 65,536" in done.stdout
+    assert "  SRAM1 and 2: " in done.stdout
+    described = json.loads(mnet(*command, "--format", "json", cwd=folder).stdout)["arena"]
+    assert [arena["memory"] for arena in described["memories"]] == ["CCM", "SRAM1 and 2"]
+    assert sum(arena["bytes"] for arena in described["memories"]) == described["bytes"]
+    header = (folder / "out" / "wide.h").read_text()
+    assert "#define WIDE_ARENA_CCM_BYTES 65536u" in header
+    assert "#define WIDE_ARENA_CCM_ALIGNMENT 4u" in header
+    assert "void *arena_ccm, size_t arena_ccm_bytes, void *arena_sram1_and_2, size_t arena_sram1_and_2_bytes" in header
+    one = mnet(*command, "--ram", "192K", cwd=folder)
+    assert "CCM" not in one.stdout
+    assert "wide_init(wide_context *ctx, void *arena, size_t bytes)" in (folder / "out" / "wide.h").read_text()
+    refused(mnet(*command, "--ram", "128K", cwd=folder), "MN1103", exit_code=3)
+    (folder / "wide.mnet").write_text(WIDE.replace("16", "40"))
+    text = refused(mnet(*command, cwd=folder), "MN1103", exit_code=3)
+    assert "SRAM1 and 2 of `stm32f407` has to hold" in text
+    assert "all tensors together need" in text
+    shown = mnet("summary", "wide.mnet", "--target", "stm32f407", cwd=folder).stdout
+    assert "too many" in shown
 
 
 def test_a_deployment_for_a_part_is_held_to_its_memories(folder: Path) -> None:

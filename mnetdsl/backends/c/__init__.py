@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mnetdsl.backends.c.lower import Options, lower, plan_memory
 from mnetdsl.backends.c.program import Program
 from mnetdsl.backends.c.selftest import SelfTest
 from mnetdsl.ir.core import Module, Op
-from mnetdsl.plan import Plan
+from mnetdsl.plan import Memory, Plan
 from mnetdsl.targets import Core
 
 __all__ = ["CPackage", "Options", "SelfTest", "generate", "plan_memory", "plan_rows"]
 
 
-def plan_rows(module: Module, core: Core | None = None) -> Plan:
+def plan_rows(module: Module, core: Core | None = None, memories: Sequence[Memory] = ()) -> Plan:
     """As `plan_memory`, for a network that is fed by rows. Raises MN1115 where it cannot be."""
     from mnetdsl.backends.c.rows import plan_row_memory
 
-    return plan_row_memory(module, core=core).plan
+    return plan_row_memory(module, core=core, memories=memories).plan
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from mnetdsl.backends.c.choice import Choice
 from mnetdsl.backends.c.identifiers import Names
-from mnetdsl.backends.c.program import CPort, Kernel, ShapeTable, Weights
+from mnetdsl.backends.c.program import ARENA, CPort, Kernel, ShapeTable, Weights
 from mnetdsl.diagnostics import MnetError, error
 from mnetdsl.ir.core import Module, Op, Value
 from mnetdsl.ir.ops.constant import Constant
@@ -41,7 +42,8 @@ class Emitter:
         self.plan = plan
         self.weights: list[Weights] = []
         self.shapes: list[ShapeTable] = []
-        self.arena_elements: set[ElementType] = set()
+        self.arena_elements: set[tuple[int, ElementType]] = set()
+        self.arenas = arena_names(plan)
         self.sources: list[tuple[str, ...]] = []
         self.kernels: dict[str, Kernel] = {}
         self.inputs = inputs
@@ -106,17 +108,18 @@ class Emitter:
         if place.space is Space.CONSTANT:
             return self.table(value)
         buffer = self.plan.buffers[place.index]
-        return self.arena(buffer.offset, value.type.element)
+        return self.arena(buffer.offset, value.type.element, buffer.arena)
 
-    def arena(self, offset: int, element: ElementType = ElementType.F32) -> str:
-        """C text of a pointer to elements in the arena."""
-        self.arena_elements.add(element)
-        return f"{self.prefix}_{ARENA_FUNCTIONS[element]}(ctx, 0x{offset:04x}u)"
+    def arena(self, offset: int, element: ElementType = ElementType.F32, arena: int = 0) -> str:
+        """C text of a pointer to elements in an arena."""
+        self.arena_elements.add((arena, element))
+        suffix = self.arenas[arena].removeprefix(ARENA)
+        return f"{self.prefix}_{ARENA_FUNCTIONS[element]}{suffix}(ctx, 0x{offset:04x}u)"
 
     def scratch(self, element: ElementType = ElementType.F32) -> str:
         """C text of a pointer to the layer's scratch memory."""
         assert self.step.scratch is not None, "this mode has no scratch memory"
-        return self.arena(self.step.scratch.offset, element)
+        return self.arena(self.step.scratch.offset, element, self.step.scratch.arena)
 
     def shape(self, type: str, *values: int | str) -> str:
         """C text of the address of a constant struct of sizes."""
@@ -179,6 +182,16 @@ class Emitter:
         self.weights.append(Weights(own, element, f"{name}  {sizes}{f', {note}' if note else ''}", values))
         self._tables[key] = own
         return own
+
+
+def arena_names(plan: Plan) -> tuple[str, ...]:
+    """C names of the arenas: `arena` where there is one, else with the memories they are for."""
+    if len(plan.arenas) == 1:
+        return (ARENA,)
+    names = Names()
+    return tuple(
+        names.new(f"{ARENA}_{re.sub('[^a-z0-9]+', '_', found.memory.lower()).strip('_')}") for found in plan.arenas
+    )
 
 
 def layer_label(op: Op) -> str:

@@ -47,9 +47,14 @@ class HostLibrary:
         self._run.restype = ctypes.c_int32
 
     def call(
-        self, arena: Array, inputs: Sequence[Array], outputs: Sequence[Array], observe: LayerObserver | None = None
+        self,
+        arena: Array | Sequence[Array],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        observe: LayerObserver | None = None,
     ) -> int:
         """One inference in the given memory; returns the status. An exception of `observe` is raised here."""
+        arenas = [arena] if isinstance(arena, np.ndarray) else arena
         raised: list[BaseException] = []
 
         def forward(layer: int, address: int, size: int) -> None:
@@ -62,8 +67,8 @@ class HostLibrary:
 
         callback = _OBSERVER(forward) if observe is not None else _OBSERVER()
         status = self._run(
-            ctypes.c_void_p(arena.ctypes.data),
-            ctypes.c_size_t(arena.nbytes),
+            (ctypes.c_void_p * len(arenas))(*(memory.ctypes.data for memory in arenas)),
+            (ctypes.c_size_t * len(arenas))(*(memory.nbytes for memory in arenas)),
             (ctypes.c_void_p * len(inputs))(*(array.ctypes.data for array in inputs)),
             (ctypes.c_void_p * len(outputs))(*(array.ctypes.data for array in outputs)),
             callback,
@@ -99,8 +104,8 @@ class HostRunner:
         for name, port_name in shown_inputs(self._module, wanted).items():
             layers[name][...] = inputs[port_name].reshape(layers[name].shape)
         sources = showing_layers(self.package.operations, wanted)
-        arena = np.empty(self.package.plan.arena_bytes + 8, np.uint8)
-        arena = arena[-arena.ctypes.data % 8 :]
+        blocks = [np.empty(arena.bytes + 8, np.uint8) for arena in self.package.plan.arenas]
+        arenas = [block[-block.ctypes.data % 8 :] for block in blocks]
         for index in range(batch):
             written: Counter[int] = Counter()
 
@@ -112,7 +117,7 @@ class HostRunner:
 
             images = [array[index : index + 1] for array in arrays]
             status = self.library.call(
-                arena, images, [array[index : index + 1] for array in outputs.values()], keep if sources else None
+                arenas, images, [array[index : index + 1] for array in outputs.values()], keep if sources else None
             )
             if status != 0:
                 raise MnetError(

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
 from mnetdsl.backends.c.choice import Choice, Rule
-from mnetdsl.backends.c.emitter import ARENA_FUNCTIONS, C_TYPES, Emitter, layer_label
+from mnetdsl.backends.c.emitter import ARENA_FUNCTIONS, C_TYPES, Emitter, arena_names, layer_label
 from mnetdsl.backends.c.identifiers import Names, comment_text, identifier
 from mnetdsl.backends.c.literals import float_literal
 from mnetdsl.backends.c.ops import RULES
 from mnetdsl.backends.c.ops.constant import choose_copy, emit_copy
-from mnetdsl.backends.c.program import ArenaLine, CPort, Layer, Program, RowProgram, SelfTestVectors
+from mnetdsl.backends.c.program import ARENA, ArenaLine, CArena, CPort, Layer, Program, RowProgram, SelfTestVectors
 from mnetdsl.backends.c.quantized import QUANTIZED_RULES
 from mnetdsl.backends.c.quantized.dsp import dsp_rule
 from mnetdsl.backends.c.quantized.helium import helium_rule
@@ -23,7 +23,8 @@ from mnetdsl.diagnostics import MnetError, error
 from mnetdsl.ir.core import Module, Op, Port, Value
 from mnetdsl.ir.types import TensorType
 from mnetdsl.ir.verifier import CONVERSIONS
-from mnetdsl.plan import Place, Plan, Space, Task, make_plan
+from mnetdsl.plan import Memory, Place, Plan, Space, Task, make_plan
+from mnetdsl.plan.result import Buffer
 from mnetdsl.plan.storage import copied_outputs
 from mnetdsl.targets import Core, Helium
 from mnetdsl.version import __version__
@@ -51,13 +52,15 @@ class Options:
     `alignment` in bytes of every buffer and of the arena: 4 is what float32 needs, 8 suits wider loads.
     `selftest` embeds inputs and expected outputs in a file of its own. `core` is what the code is made for, whose
     kernels have a portable twin each; None: any machine with a C compiler. `rows` takes the image row by row
-    (docs/decisions/0008-rows.md).
+    (docs/decisions/0008-rows.md). `memories` are what RAM there is, the fastest first, over which buffers are spread
+    where none of them holds all.
     """
 
     alignment: int = 4
     selftest: SelfTest | None = None
     core: Core | None = None
     rows: bool = False
+    memories: tuple[Memory, ...] = ()
 
     def __post_init__(self) -> None:
         if self.alignment not in (4, 8):
@@ -75,12 +78,12 @@ class Step:
     task: Task
 
 
-def plan_memory(module: Module, alignment: int = 4, core: Core | None = None) -> Plan:
-    """The arena of a module as the C backend runs it; needs shapes only, no weights.
+def plan_memory(module: Module, alignment: int = 4, core: Core | None = None, memories: Sequence[Memory] = ()) -> Plan:
+    """The arena of a module as the C backend runs it, or one for each of several memories; needs no weights.
 
     Raises `MnetError` (MN1110, MN1111) where an operation has no C kernel.
     """
-    return _plan(module, steps_of(module, core), alignment)
+    return _plan(module, steps_of(module, core), alignment, memories)
 
 
 def lower(module: Module, name: str, options: Options) -> tuple[Program, Plan, tuple[Op | None, ...]]:
@@ -90,14 +93,16 @@ def lower(module: Module, name: str, options: Options) -> tuple[Program, Plan, t
     """
     prefix = identifier(name)
     steps = steps_of(module, options.core)
-    plan = _plan(module, steps, options.alignment)
-    names = Names(PARAMETERS)
+    plan = _plan(module, steps, options.alignment, options.memories)
+    names = Names((*PARAMETERS, *arena_parameters(plan)))
     inputs = ports(module.graph.inputs, names)
     outputs = ports(module.graph.outputs, names)
     emitter = Emitter(module, prefix, plan, inputs, outputs)
     layers = tuple(layer_of(index, step, emitter, outputs) for index, step in enumerate(steps))
     activations = {step.choice.activation for step in steps}
-    program = assemble(module, prefix, options, emitter, layers, activations, None)
+    program = assemble(
+        module, prefix, options, emitter, layers, activations, None, lambda task: layers[task].name if layers else ""
+    )
     return program, plan, tuple(step.op for step in steps)
 
 
@@ -109,12 +114,17 @@ def assemble(
     layers: Sequence[Layer],
     activations: Set[str],
     rows: RowProgram | None,
+    name_of: Callable[[int], str],
 ) -> Program:
-    """The program of `layers`, and of `rows` in front of them, from all that their rules left in `emitter`."""
+    """The program of `layers`, and of `rows` in front of them, from all that their rules left in `emitter`.
+
+    `name_of` tells the name of a task of the plan.
+    """
     plan = emitter.plan
     calls = [call for layer in layers for call in layer.calls]
     calls += [call for unit in (() if rows is None else rows.units) for call in unit.calls]
     functions = frozenset(call.function for call in calls)
+    arenas = c_arenas(emitter, name_of)
     used = sorted(activations - {"none"})
     program = Program(
         name=prefix,
@@ -124,10 +134,9 @@ def assemble(
         arena_bytes=plan.arena_bytes,
         arena_alignment=plan.alignment,
         lower_bound=plan.lower_bound,
-        peak_layer=comment_text(layers[plan.peak].name) if rows is None and layers else "",
-        peak_buffers=tuple(
-            ArenaLine(comment_text(b.name), b.offset, b.size) for b in sorted(plan.peak_buffers, key=lambda b: b.offset)
-        ),
+        peak_layer=arenas[0].peak_layer if len(arenas) == 1 else name_of(plan.peak),
+        peak_buffers=arenas[0].peak_buffers if len(arenas) == 1 else arena_lines(plan.peak_buffers),
+        arenas=arenas,
         inputs=tuple(emitter.inputs),
         outputs=tuple(emitter.outputs),
         layers=tuple(layers),
@@ -140,9 +149,10 @@ def assemble(
         libm=_libm(used, functions),
         needs_math=any("HUGE_VALF" in text for call in calls for text in call.arguments),
         arena_functions=tuple(
-            (name, C_TYPES[element.value])
-            for element, name in ARENA_FUNCTIONS.items()
-            if element in emitter.arena_elements
+            (f"{function}{name.removeprefix(ARENA)}", C_TYPES[element.value], name)
+            for arena, name in enumerate(emitter.arenas)
+            for element, function in ARENA_FUNCTIONS.items()
+            if (arena, element) in emitter.arena_elements
         ),
         program_hash="",
         weights_hash=_weights_hash(emitter),
@@ -152,8 +162,38 @@ def assemble(
     return replace(program, program_hash=_program_hash(program))
 
 
+def c_arenas(emitter: Emitter, name_of: Callable[[int], str]) -> tuple[CArena, ...]:
+    """What the caller gives, and what meets at the peak of each."""
+    return tuple(
+        CArena(
+            name=name,
+            bytes=found.bytes,
+            memory=comment_text(found.memory) if len(emitter.arenas) > 1 else "",
+            lower_bound=found.lower_bound,
+            peak_layer=comment_text(name_of(found.peak)),
+            peak_buffers=arena_lines(found.peak_buffers),
+        )
+        for name, found in zip(emitter.arenas, emitter.plan.arenas, strict=True)
+    )
+
+
+def arena_lines(buffers: Sequence[Buffer]) -> tuple[ArenaLine, ...]:
+    """By address."""
+    return tuple(
+        ArenaLine(comment_text(buffer.name), buffer.offset, buffer.size)
+        for buffer in sorted(buffers, key=lambda buffer: (buffer.arena, buffer.offset))
+    )
+
+
 def _vectors(module: Module, test: SelfTest | None, layers: Sequence[Layer]) -> SelfTestVectors | None:
     return None if test is None else selftest_vectors(module, test, [layer.name for layer in layers])
+
+
+def arena_parameters(plan: Plan) -> tuple[str, ...]:
+    """Names of parameters of functions that are given several arenas; those of one are reserved always."""
+    if len(plan.arenas) == 1:
+        return ()
+    return tuple(text for name in arena_names(plan) for text in (name, f"{name}_bytes"))
 
 
 def steps_of(module: Module, core: Core | None) -> list[Step]:
@@ -201,9 +241,9 @@ def core_rule(op: Op, core: Core) -> Rule[Any] | None:
     return rule or (dsp_rule(op) if core.dsp else None)
 
 
-def _plan(module: Module, steps: Sequence[Step], alignment: int) -> Plan:
+def _plan(module: Module, steps: Sequence[Step], alignment: int, memories: Sequence[Memory]) -> Plan:
     copies = {step.task.writes: Place(Space.OUTPUT, step.port) for step in steps if step.port is not None}
-    return make_plan(module.graph, [step.task for step in steps], alignment, copies)
+    return make_plan(module.graph, [step.task for step in steps], alignment, copies, memories)
 
 
 def ports(ports: Sequence[Port], names: Names) -> tuple[CPort, ...]:
@@ -287,7 +327,7 @@ def layer_comment(index: int, name: str, place: str, step: Step, plan: Plan, pla
     parts = [f"in {where(value, plan)}" for value in choice.reads] + [f"out {where(step.task.writes, plan)}"]
     scratch = plan.steps[planned].scratch
     if scratch is not None:
-        parts.append(f"scratch arena+0x{scratch.offset:04x} ({scratch.size} B)")
+        parts.append(f"scratch {arena_names(plan)[scratch.arena]}+0x{scratch.offset:04x} ({scratch.size} B)")
     if choice.macs:
         parts.append(f"{choice.macs / 1e6:.3g} MMAC" if choice.macs >= 1e5 else f"{choice.macs} MAC")
     return [first, "   ".join(parts)]
@@ -301,7 +341,8 @@ def where(value: Value, plan: Plan) -> str:
     place = plan.place(value)
     if place.space is not Space.ARENA:
         return f"{place.space.value} ({value.type.byte_size} B)"
-    return f"arena+0x{plan.buffers[place.index].offset:04x} ({value.type.byte_size} B)"
+    buffer = plan.buffers[place.index]
+    return f"{arena_names(plan)[buffer.arena]}+0x{buffer.offset:04x} ({value.type.byte_size} B)"
 
 
 def _sources(chosen: Sequence[Sequence[str]]) -> tuple[str, ...]:
@@ -327,6 +368,7 @@ def _weights_hash(emitter: Emitter) -> str:
 def _program_hash(program: Program) -> str:
     """Of everything decided but weight values and self-test vectors."""
     parts: list[object] = [program.version, program.api_version, program.arena_bytes, program.arena_alignment]
+    parts += [] if len(program.arenas) < 2 else [program.arenas]
     parts += [program.inputs, program.outputs, program.layers, program.shapes, program.sources, program.activations]
     parts += program.kernels
     parts += [] if program.rows is None else [program.rows]

@@ -144,6 +144,39 @@ class ArenaLine:
     size: int
 
 
+@dataclass(frozen=True)
+class CArena:
+    """Memory that the caller gives: `name` in C, without the model's prefix in front of types and macros.
+
+    `memory` is where it is to lie, empty where there is one arena, which may lie anywhere. `peak_layer` sets the lower
+    bound of what is in it, by the `peak_buffers` that meet there.
+    """
+
+    name: str
+    bytes: int
+    memory: str
+    lower_bound: int
+    peak_layer: str
+    peak_buffers: tuple[ArenaLine, ...]
+
+    @property
+    def macro(self) -> str:
+        return self.name.upper()
+
+    @property
+    def size(self) -> str:
+        """The parameter beside it."""
+        return "bytes" if self.name == ARENA else f"{self.name}_bytes"
+
+    @property
+    def suffix(self) -> str:
+        """Of functions that point into it."""
+        return self.name.removeprefix(ARENA)
+
+
+ARENA = "arena"
+"""Of one arena; of several, names begin with it."""
+
 WEIGHTED_KERNELS = ("pointwise", "conv2d", "depthwise_conv2d", "depthwise_in_place", "depthwise_multiplied")
 """Kernels with filters, of stored integers: the elements of input and output stand behind the name."""
 
@@ -177,12 +210,14 @@ class Program:
     """Functions of math.h that are called; empty for most networks."""
     needs_math: bool
     """Whether a constant of math.h is used, which needs the header but not the library."""
-    arena_functions: tuple[tuple[str, str], ...]
-    """Functions that point into the arena and the C types they point to."""
+    arena_functions: tuple[tuple[str, str, str], ...]
+    """Functions that point into an arena, the C types they point to, and the arena."""
     program_hash: str
     weights_hash: str
     selftest: SelfTestVectors | None
     rows: RowProgram | None = None
+    arenas: tuple[CArena, ...] = ()
+    """At least one, which may have no bytes."""
 
     def variants(self, *functions: str) -> list[tuple[str, str]]:
         """Element types of input and output with which layers call any of these kernels: `conv2d_i8_i8`, …"""
@@ -237,6 +272,22 @@ class Program:
     def parameters(self) -> tuple[str, ...]:
         """Of `run` and `start`, behind the context."""
         return (*(f"const {port.type} *{port.name}" for port in self.inputs), *self.output_parameters)
+
+    @property
+    def arena_parameters(self) -> str:
+        """Of `init` and `selftest`, behind the context."""
+        return ", ".join(f"void *{arena.name}, size_t {arena.size}" for arena in self.arenas)
+
+    @property
+    def arena_arguments(self) -> str:
+        """What `selftest` hands on."""
+        return ", ".join(f"{arena.name}, {arena.size}" for arena in self.arenas)
+
+    def static_arenas(self, null: str = "NULL") -> str:
+        """Arguments of a program that has a variable for each arena, of its name."""
+        if not self.arena_bytes:
+            return f"{null}, 0"
+        return ", ".join(f"&{arena.name}, sizeof {arena.name}" for arena in self.arenas)
 
     @property
     def output_parameters(self) -> tuple[str, ...]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import textwrap
+from collections.abc import Sequence
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mnetdsl import resources
 from mnetdsl.backends.c.identifiers import string_literal
 from mnetdsl.backends.c.literals import array_body
-from mnetdsl.backends.c.program import CPort, Program
+from mnetdsl.backends.c.program import ArenaLine, CPort, Program
 
 
 def render(program: Program) -> dict[str, bytes]:
@@ -32,7 +33,7 @@ def render(program: Program) -> dict[str, bytes]:
         f"{name}_port.h": printer.text("port.h"),
         f"{name}.c": printer.text("model.c", kernels=kernels),
         f"{name}_weights.h": printer.text("weights.h"),
-        f"{name}_main.c": printer.text("main.c", arena="&arena, sizeof arena" if program.arena_bytes else "NULL, 0"),
+        f"{name}_main.c": printer.text("main.c"),
         "Makefile": printer.text("Makefile", library=library, headers=headers),
         "CMakeLists.txt": printer.text("CMakeLists.txt", library=library),
     }
@@ -111,9 +112,10 @@ def _manifest(program: Program, files: dict[str, bytes]) -> bytes:
             "lower_bound": program.lower_bound,
             "peak": {
                 "layer": program.peak_layer,
-                "buffers": [{"name": b.name, "offset": b.offset, "bytes": b.size} for b in program.peak_buffers],
+                "buffers": _buffers(program.peak_buffers),
             },
         },
+        **_arenas(program),
         "weight_bytes": program.weight_bytes,
         "libm": list(program.libm),
         "inputs": [_port(port) for port in program.inputs],
@@ -128,6 +130,28 @@ def _manifest(program: Program, files: dict[str, bytes]) -> bytes:
         },
     }
     return (json.dumps(content, indent=2, ensure_ascii=True) + "\n").encode()
+
+
+def _buffers(lines: Sequence[ArenaLine]) -> list[dict[str, object]]:
+    return [{"name": line.name, "offset": line.offset, "bytes": line.size} for line in lines]
+
+
+def _arenas(program: Program) -> dict[str, object]:
+    """Where there are several: of what `arena` says of all."""
+    if len(program.arenas) == 1:
+        return {}
+    return {
+        "arenas": [
+            {
+                "name": arena.name,
+                "memory": arena.memory,
+                "bytes": arena.bytes,
+                "lower_bound": arena.lower_bound,
+                "peak": {"layer": arena.peak_layer, "buffers": _buffers(arena.peak_buffers)},
+            }
+            for arena in program.arenas
+        ]
+    }
 
 
 def _port(port: CPort) -> dict[str, object]:

@@ -17,13 +17,15 @@ from mnetdsl.ir.ops.conv2d import Conv2d
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
 from mnetdsl.ir.ops.pool import AvgPool, MaxPool
 from mnetdsl.ir.types import TensorType
-from mnetdsl.plan import Mode, Plan, Scratch, Task, make_plan
+from mnetdsl.plan import Memory, Mode, Plan, Scratch, Task, make_plan
+from mnetdsl.plan.result import ScratchBuffer
 from mnetdsl.plan.rows import (
     RowRead,
     RowSchedule,
     RowTask,
     pack_strips,
     row_bytes,
+    row_pieces,
     schedule_rows,
 )
 from mnetdsl.plan.sweep import Axis
@@ -62,15 +64,15 @@ class RowCut:
     """The front of a network, which runs by rows, and the plan of its memory with that of the layers behind it.
 
     `front[i]` is the operation of `schedule.tasks[i]`, None for the copy of a row of the image; `back` are the others
-    in order. `strips` and `scratch` are offsets within the block of `plan.steps[0].scratch`; the result of the front
-    is a value of the plan. The steps of `back` stand in the plan from 1 on.
+    in order. `strips` lie where the rows of each map but the last do, `scratch` the memory of each task; the result of
+    the front is a value of the plan. The steps of `back` stand in the plan from 1 on.
     """
 
     front: tuple[Op | None, ...]
     back: tuple[Op, ...]
     schedule: RowSchedule
-    strips: tuple[int, ...]
-    scratch: tuple[int, ...]
+    strips: tuple[ScratchBuffer, ...]
+    scratch: tuple[ScratchBuffer, ...]
     plan: Plan
 
     @property
@@ -151,8 +153,11 @@ def plan_rows(
     choose: Mapping[Op, tuple[Rule[Any], Choice]],
     rule_of: RuleOf,
     alignment: int,
+    memories: Sequence[Memory] = (),
 ) -> RowCut:
     """The cut of least memory. `choose` holds rule and choice of each operation that needs code.
+
+    Where no memory holds that, the first cut that several hold together, by what they need at least.
 
     Raises MN1115 where the network has not one image as input, or its first layer needs all of it.
     """
@@ -164,14 +169,25 @@ def plan_rows(
     if not drafts:
         raise no_rows(module, "no layer behind its image runs by rows")
     best: RowCut | None = None
+    chosen = drafts[0]
     for draft in sorted(drafts, key=lambda draft: draft.bytes):
         if best is not None and draft.bytes >= best.plan.arena_bytes:
             break
         cut = _finished(module, draft, choose, alignment)
         if best is None or cut.plan.arena_bytes < best.plan.arena_bytes:
-            best = cut
+            best, chosen = cut, draft
     assert best is not None
-    return best
+    if not memories:
+        return best
+    together = sum(memory.bytes for memory in memories)
+    spread = _finished(module, chosen, choose, alignment, memories)
+    for draft in sorted(drafts, key=lambda draft: draft.bytes):
+        if spread.plan.fits or draft.bytes > together:
+            break
+        if draft is not chosen:
+            other = _finished(module, draft, choose, alignment, memories)
+            spread = other if other.plan.fits else spread
+    return spread
 
 
 def no_rows(module: Module, why: str) -> MnetError:
@@ -244,15 +260,31 @@ def _copied_image(front: Sequence[tuple[Op, dict[str, Axis]]], image: Value) -> 
     return None if single else Value(image.type)
 
 
-def _finished(module: Module, draft: _Draft, choose: Mapping[Op, tuple[Rule[Any], Choice]], alignment: int) -> RowCut:
+def _finished(
+    module: Module,
+    draft: _Draft,
+    choose: Mapping[Op, tuple[Rule[Any], Choice]],
+    alignment: int,
+    memories: Sequence[Memory] = (),
+) -> RowCut:
     front = set(draft.front)
     back = tuple(op for op in choose if op not in front)
     strips, scratch, block = pack_strips(draft.schedule, draft.scratch, alignment)
     rows = Mode("rows", (), Scratch(block, 1) if block else None)
-    tasks = [Task("rows", (), draft.schedule.tasks[-1].writes, (rows,))]
+    torn = row_pieces(draft.schedule, draft.scratch) if memories else None
+    tasks = [Task("rows", (), draft.schedule.tasks[-1].writes, (rows,), torn)]
     tasks += [Task(op.name or op.opcode, choose[op][1].reads, op.result, choose[op][1].modes) for op in back]
-    plan = make_plan(module.graph, tasks, alignment)
-    return RowCut(draft.front, back, draft.schedule, strips, scratch, plan)
+    plan = make_plan(module.graph, tasks, alignment, memories=memories)
+    if plan.steps[0].pieces:
+        pieces = plan.steps[0].pieces
+        return RowCut(draft.front, back, draft.schedule, pieces[: len(strips)], pieces[len(strips) :], plan)
+    base = plan.steps[0].scratch
+    start = 0 if base is None else base.offset
+    lying = tuple(
+        ScratchBuffer(start + offset, draft.schedule.strip_bytes(task), 1) for task, offset in enumerate(strips)
+    )
+    own = tuple(ScratchBuffer(start + offset, size, 1) for offset, size in zip(scratch, draft.scratch, strict=True))
+    return RowCut(draft.front, back, draft.schedule, lying, own, plan)
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,20 @@ from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
-from mnetdsl.backends.c.emitter import Emitter, layer_label
+from mnetdsl.backends.c.emitter import Emitter, arena_names, layer_label
 from mnetdsl.backends.c.identifiers import Names, comment_text, identifier
-from mnetdsl.backends.c.lower import PARAMETERS, Options, Step, assemble, layer_of, ports, rule_of, sizes, steps_of
+from mnetdsl.backends.c.lower import (
+    PARAMETERS,
+    Options,
+    Step,
+    arena_parameters,
+    assemble,
+    layer_of,
+    ports,
+    rule_of,
+    sizes,
+    steps_of,
+)
 from mnetdsl.backends.c.program import ArenaLine, Call, CPort, Layer, Program, RowProgram, Unit
 from mnetdsl.backends.c.row_plan import (
     RowCut,
@@ -22,29 +33,33 @@ from mnetdsl.backends.c.row_plan import (
     variants,
 )
 from mnetdsl.ir.core import Module, Op
-from mnetdsl.plan import Plan, PlannedStep, Space
+from mnetdsl.plan import Memory, Plan, PlannedStep, Space
 from mnetdsl.plan.result import ScratchBuffer
 from mnetdsl.plan.rows import RowStep
 from mnetdsl.targets import Core
 
+FRONT = "rows, the front of the network"
+"""Stands for its layers where they are one task of the plan."""
 SKIPPED = -1
 """Layer of the unit that takes a row of the image and does nothing with it."""
 
 
-def plan_row_memory(module: Module, alignment: int = 4, core: Core | None = None) -> RowCut:
+def plan_row_memory(
+    module: Module, alignment: int = 4, core: Core | None = None, memories: Sequence[Memory] = ()
+) -> RowCut:
     """Front, back and memory of a module; needs shapes only. Raises as `lower_rows`, but for weights."""
     steps = steps_of(module, core)
     if any(step.op is None for step in steps):
         raise no_rows(module, "one of its outputs is a constant or an input")
     choices = {step.op: (step.rule, step.choice) for step in steps if step.op is not None and step.rule is not None}
-    return plan_rows(module, choices, lambda op: rule_of(op, core), alignment)
+    return plan_rows(module, choices, lambda op: rule_of(op, core), alignment, memories)
 
 
 def lower_rows(module: Module, name: str, options: Options) -> tuple[Program, Plan, tuple[Op | None, ...]]:
     """As `lower.lower`; also raises MN1115 where no layer of the network runs by rows."""
     prefix = identifier(name)
-    cut = plan_row_memory(module, options.alignment, options.core)
-    names = Names(PARAMETERS)
+    cut = plan_row_memory(module, options.alignment, options.core, options.memories)
+    names = Names((*PARAMETERS, *arena_parameters(cut.plan)))
     inputs, outputs = ports(module.graph.inputs, names), ports(module.graph.outputs, names)
     front = [op for op in cut.front if op is not None]
     emitter = Emitter(module, prefix, cut.plan, inputs, outputs)
@@ -58,19 +73,22 @@ def lower_rows(module: Module, name: str, options: Options) -> tuple[Program, Pl
         layers.append(_back_layer(len(front) + index, 1 + index, steps[op], emitter, outputs))
         schedule.append(len(units) + index)
     rows = RowProgram(tuple(units), image_units, tuple(schedule), inputs[0])
-    program = assemble(module, prefix, options, emitter, layers, activations, rows)
-    return replace(program, **_peak(cut, layers)), cut.plan, (*front, *cut.back)
+
+    def name_of(task: int) -> str:
+        return layers[len(front) + task - 1].name if task > 0 else FRONT
+
+    program = assemble(module, prefix, options, emitter, layers, activations, rows, name_of)
+    if len(cut.plan.arenas) == 1:
+        program = replace(program, **_peak(cut, name_of(cut.plan.peak)))
+    return program, cut.plan, (*front, *cut.back)
 
 
-def _peak(cut: RowCut, layers: Sequence[Layer]) -> dict[str, Any]:
+def _peak(cut: RowCut, name: str) -> dict[str, Any]:
     """The layer of the lower bound and what meets there: that is the front with its strips, or a layer behind it."""
     plan = cut.plan
     lines = [ArenaLine(comment_text(b.name), b.offset, b.size) for b in plan.peak_buffers]
     block = plan.steps[plan.peak].scratch
-    if plan.peak > 0:
-        name = layers[len(layers) - len(cut.back) + plan.peak - 1].name
-    else:
-        name = "rows, the front of the network"
+    if plan.peak == 0:
         lines = [ArenaLine("result of the front" if line.name == "rows" else line.name, *_span(line)) for line in lines]
         lines += [] if block is None else [ArenaLine("strips of rows", block.offset, block.size)]
     ordered = tuple(sorted(lines, key=lambda line: line.offset))
@@ -95,8 +113,6 @@ class _Writer:
         self._core = core
         self._layers = {op: index for index, op in enumerate(op for op in cut.front if op is not None)}
         self._image = module.graph.inputs[0].value
-        block = cut.plan.steps[0].scratch
-        self._block = 0 if block is None else block.offset
         self._tasks = {task.writes: index for index, task in enumerate(cut.schedule.tasks)}
         self._axes = {op: row_axes(op) or {} for op in cut.front if op is not None}
         self._variants = {op: variants(op, axes) for op, axes in self._axes.items()}
@@ -120,8 +136,8 @@ class _Writer:
         buffer = self._cut.plan.buffer(self._cut.result) if self._is_last(task) else None
         if self._is_last(task) and buffer is None:
             return "output"
-        offset = buffer.offset if buffer is not None else self._block + self._cut.strips[task]
-        return f"arena+0x{offset:04x}"
+        spot = buffer or self._cut.strips[task]
+        return f"{arena_names(self._cut.plan)[spot.arena]}+0x{spot.offset:04x}"
 
     def units(self) -> tuple[list[Unit], list[int], int]:
         """Units, those of the image first, the schedule of the front, and how many the first are."""
@@ -183,8 +199,8 @@ class _Writer:
         assert rule is not None
         choice = rule.choose(made)
         mode = row_mode(choice)
-        offset = self._block + self._cut.scratch[step.task]
-        scratch = None if mode.scratch is None else ScratchBuffer(offset, mode.scratch.unit, 1)
+        spot = self._cut.scratch[step.task]
+        scratch = None if mode.scratch is None else ScratchBuffer(spot.offset, mode.scratch.unit, 1, spot.arena)
         self._emitter.enter(choice, PlannedStep(mode, scratch))
         calls = tuple(rule.emit(made, self._emitter))
         self.activations.add(choice.activation)
@@ -202,8 +218,10 @@ class _Writer:
         value = self._cut.schedule.tasks[task].writes
         skipped = slot * row_bytes(value)
         if not self._is_last(task):
-            return self._emitter.arena(self._block + self._cut.strips[task] + skipped, value.type.element)
+            spot = self._cut.strips[task]
+            return self._emitter.arena(spot.offset + skipped, value.type.element, spot.arena)
         place = self._cut.plan.place(value)
         if place.space is Space.ARENA:
-            return self._emitter.arena(self._cut.plan.buffers[place.index].offset + skipped, value.type.element)
+            buffer = self._cut.plan.buffers[place.index]
+            return self._emitter.arena(buffer.offset + skipped, value.type.element, buffer.arena)
         return f"ctx->out_{self._emitter.outputs[place.index].name} + {skipped // value.type.element.byte_width}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mnetdsl import resources
-from mnetdsl.backends.c.program import Program
+from mnetdsl.backends.c.program import CArena, Program
 from mnetdsl.backends.qemu.exchange import KNOWN_WORK, Requests
 from mnetdsl.backends.qemu.machines import Machine
 
@@ -52,11 +52,20 @@ def _render(names: tuple[str, ...], program: Program, machine: Machine, variable
         "stack": STACK,
         "weights": f"{program.name}_weights.*",
         "constants": _place(machine, program.weight_bytes, machine.code.bytes - _CODE_RESERVE, machine.code.name),
-        "arena": _place(machine, program.arena_bytes, ram - ports, machine.ram.name),
+        "arenas": _arenas(program, machine, ram - ports),
         "ports": _place(machine, ports, ram, machine.ram.name),
         "variables": variables,
     }
     return {f"mnet_{name}": environment.get_template(f"{name}.jinja").render(**values).encode() for name in names}
+
+
+def _arenas(program: Program, machine: Machine, room: int) -> list[tuple[CArena, str]]:
+    """Where each arena lies: of several, the fastest alone in the board's own RAM, as on the part they are for."""
+    first, *others = program.arenas
+    return [
+        (first, _place(machine, first.bytes, room, machine.ram.name)),
+        *((arena, machine.big.name) for arena in others),
+    ]
 
 
 def _place(machine: Machine, size: int, room: int, name: str) -> str:

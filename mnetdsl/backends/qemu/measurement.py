@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -70,16 +70,18 @@ def measure(
     inputs: Mapping[str, Array],
     progress: Callable[[str], None] = lambda message: None,
     rows: bool = False,
+    options: Options | None = None,
 ) -> Measurement:
     """One inference of an optimized module with weights on the board of `core`, a key of `MACHINES`.
 
     inputs: as `Runner.run` takes them; the first of each counts. rows: of code that could be fed by rows.
+    options: those of the C, whatever core they name.
     Raises `MnetError`: MN0620 and MN0621 where the inputs do not fit, what `Image` raises, MN1904 where the program
     fails, MN1906 where the emulator miscounts.
     """
     check_inputs(module, inputs)
     machine = MACHINES[core]
-    package = generate(module, options=Options(core=machine.core, rows=rows))
+    package = generate(module, options=replace(options or Options(rows=rows), core=machine.core))
     image = Image(package, machine)
     first = [[inputs[port.name][0] for port in module.graph.inputs]]
     count = len(package.operations)

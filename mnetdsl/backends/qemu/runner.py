@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +22,14 @@ Array = NDArray[np.generic]
 class QemuRunner:
     """Runs a module on the board of `core`, a key of `MACHINES`; images of a batch one after the other, in one start.
 
-    `rows`: by code that could be fed by rows. Raises `MnetError` as `Image` does.
+    `rows`: by code that could be fed by rows. `options` are those of the C, whatever core they name. Raises `MnetError`
+    as `Image` does.
     """
 
-    def __init__(self, module: Module, core: str, rows: bool = False) -> None:
+    def __init__(self, module: Module, core: str, rows: bool = False, options: Options | None = None) -> None:
         self._module = module
         machine = MACHINES[core]
-        self._package = generate(module, options=Options(core=machine.core, rows=rows))
+        self._package = generate(module, options=replace(options or Options(rows=rows), core=machine.core))
         self._image = Image(self._package, machine)
 
     def run(self, inputs: Mapping[str, Array], observe: Collection[str] = ()) -> dict[str, Array]:
