@@ -41,6 +41,22 @@ def dot(isa: ByteIsa, sums: MlirValue, numbers: MlirValue, weights: MlirValue) -
     return _DOTS[isa.name](sums, numbers, weights)
 
 
+def multiplied(
+    isa: ByteIsa, sums: Sequence[MlirValue], rows: Sequence[Sequence[MlirValue]], taps: Sequence[MlirValue]
+) -> list[MlirValue]:
+    """Sums [rows, vectors] of a block plus those of a quad. `rows` as `operands` gives them; taps
+    [parts, instructions, vectors]."""
+    vectors = len(sums) // len(rows)
+    found = list(sums)
+    # Row by row, so that what a row takes is gone before the next one comes.
+    for place, numbers in enumerate(rows):
+        for slot in range(len(taps) // vectors):
+            for j in range(vectors):
+                at = place * vectors + j
+                found[at] = dot(isa, found[at], numbers[slot % len(isa.order)], taps[slot * vectors + j])
+    return found
+
+
 def _quads(sums: MlirValue, numbers: MlirValue, weights: MlirValue) -> MlirValue:
     name = {16: "llvm.x86.avx512.vpdpbusd.512", 8: "llvm.x86.avx512.vpdpbusd.256"}[sums.type.shape[0]]
     return called(name, [sums, numbers, weights], sums.type)

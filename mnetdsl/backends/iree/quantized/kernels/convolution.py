@@ -16,7 +16,7 @@ from mnetdsl.backends.iree.kernels.executables import Buffer, Grid
 from mnetdsl.backends.iree.kernels.isa import ByteIsa
 from mnetdsl.backends.iree.kernels.language import Memory, MlirValue, Position, accumulate, least, loop
 from mnetdsl.backends.iree.kernels.window import Window
-from mnetdsl.backends.iree.quantized.kernels.bytes import QUAD, dot, operands, weight_type
+from mnetdsl.backends.iree.quantized.kernels.bytes import QUAD, multiplied, operands, weight_type
 from mnetdsl.backends.iree.quantized.kernels.finish import Finish
 from mnetdsl.backends.iree.quantized.kernels.float_finish import FloatFinish
 
@@ -109,12 +109,9 @@ class ByteConvolution:
 
             def step(k: Position, sums: list[MlirValue]) -> list[MlirValue]:
                 values = [operands(isa, line, k * QUAD + output * apart)[0] for output in range(outputs)]
-                for slot in range(slots):
-                    at = (k * slots + slot) * span
-                    factors = [taps.vector(at + j * (lanes * depths), lanes * depths) for j in range(vectors)]
-                    numbers = [value[slot % len(isa.order)] for value in values]
-                    sums = [dot(isa, sum, numbers[i // vectors], factors[i % vectors]) for i, sum in enumerate(sums)]
-                return sums
+                at = k * slots * span
+                factors = [taps.vector(at + j * (lanes * depths), lanes * depths) for j in range(slots * vectors)]
+                return multiplied(isa, sums, values, factors)
 
             return accumulate(0, self.steps, sums, step)
 

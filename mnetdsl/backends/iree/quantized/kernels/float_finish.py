@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mnetdsl.backends.iree.kernels.bfloat import intrinsic
 from mnetdsl.backends.iree.kernels.executables import Buffer
 from mnetdsl.backends.iree.kernels.language import Memory, MlirValue, Position
-from mnetdsl.backends.iree.quantized.kernels.bytes import integer, splat, vector_of
+from mnetdsl.backends.iree.quantized.kernels.bytes import called, integer, splat, vector_of
 from mnetdsl.backends.iree.quantized.kernels.proof import Proven
 
 Array = NDArray[Any]
@@ -75,7 +75,8 @@ def rounded(x: MlirValue) -> MlirValue:
     lanes = x.type.shape[0]
     words = vector_of(lanes, 32)
     if lanes != 16:
-        return arith.fptosi(words, math.roundeven(x))
+        # MLIR itself writes the rounding out, in thirty instructions.
+        return called(f"llvm.lrint.v{lanes}i32.v{lanes}f32", [x], words)
     all_lanes = arith.constant(integer(16), -1)
     by_mode = arith.constant(integer(32), 4)
     (result,) = intrinsic(

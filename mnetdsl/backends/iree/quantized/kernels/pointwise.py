@@ -17,7 +17,7 @@ from mnetdsl.backends.iree.kernels.executables import Buffer, Grid
 from mnetdsl.backends.iree.kernels.isa import ByteIsa
 from mnetdsl.backends.iree.kernels.language import Memory, MlirValue, Position, accumulate, least, loop
 from mnetdsl.backends.iree.kernels.pointwise import MANY_ROWS, PREFETCHED
-from mnetdsl.backends.iree.quantized.kernels.bytes import QUAD, dot, operands, ordered, weight_type
+from mnetdsl.backends.iree.quantized.kernels.bytes import QUAD, multiplied, operands, ordered, weight_type
 from mnetdsl.backends.iree.quantized.kernels.finish import Finish
 from mnetdsl.backends.iree.quantized.kernels.float_finish import FloatFinish
 
@@ -109,11 +109,9 @@ class BytePointwise:
             for quad in range(quads):
                 if ahead is not None:
                     weights.prefetch(ahead + (k + quad) * (lanes * QUAD))
-                for slot in range(slots):
-                    at = ((k + quad) * slots + slot) * span
-                    taps = [panel.vector(at + j * (lanes * depths), lanes * depths) for j in range(vectors)]
-                    numbers = [row[quad][slot % len(isa.order)] for row in factors]
-                    sums = [dot(isa, sum, numbers[i // vectors], taps[i % vectors]) for i, sum in enumerate(sums)]
+                at = (k + quad) * slots * span
+                taps = [panel.vector(at + place * (lanes * depths), lanes * depths) for place in range(slots * vectors)]
+                sums = multiplied(isa, sums, [row[quad] for row in factors], taps)
             return sums
 
         sums = [bias.vector(channel + j * lanes, lanes) for j in range(vectors)] * rows
