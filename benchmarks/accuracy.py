@@ -30,7 +30,8 @@ from mnetdsl.importers.tflite import import_tflite
 from mnetdsl.interpreter import run
 from mnetdsl.ir.core import Module
 from mnetdsl.passes.pipelines import optimize
-from mnetdsl.quantize.calibration import batched, calibrated_input, read_calibration
+from mnetdsl.quantize.calibration import batched, calibrated_input
+from mnetdsl.quantize.pictures import Pictures
 from mnetdsl.quantize.quantizer import Settings
 from mnetdsl.quantize.tuning import Techniques
 
@@ -122,7 +123,7 @@ class Photographs:
     @classmethod
     def read(cls, module: Module, classes: int) -> Photographs:
         labels = read_labels(PHOTOGRAPHS / "labels.csv", classes).part(CALIBRATION, None)
-        read = read_calibration(module, PHOTOGRAPHS, skip=CALIBRATION)
+        read = Pictures(PHOTOGRAPHS, skip=CALIBRATION).read(module)
         if [path.name for path in read.files] != list(labels.files):
             raise SystemExit(f"{PHOTOGRAPHS / 'labels.csv'} does not list the photographs in order of their names")
         return cls(read.input, batched(read.input, read.batches).batches, labels.classes)
@@ -173,7 +174,7 @@ def measure(name: str, rows: list[str], again: bool) -> None:
     found: dict[str, Any] = {} if again or not path.exists() else json.loads(path.read_text())["rows"]
     subject = SUBJECTS[name]
     network = float_network(name, subject)
-    calibration = read_calibration(network.module, PHOTOGRAPHS, limit=CALIBRATION)
+    calibration = Pictures(PHOTOGRAPHS, limit=CALIBRATION).read(network.module)
     outputs = network.module.graph.outputs[0].value.type.shape[-1]
     photographs = Photographs.read(network.module, outputs)
     if calibrated_input(network.module).name != photographs.input:

@@ -13,7 +13,7 @@ import mnetdsl
 from mnetdsl.files import write_folder
 from mnetdsl.importers.tflite import import_tflite
 from mnetdsl.ir.core import Module
-from mnetdsl.quantize.network import Pictures
+from mnetdsl.quantize.pictures import Pictures
 from mnetdsl.quantize.quantizer import Settings
 from mnetdsl.quantize.tuning import Techniques
 

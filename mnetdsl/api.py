@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from mnetdsl.passes.context import Remark
     from mnetdsl.plan import Memory, Plan
     from mnetdsl.quantize.calibration import Calibration
-    from mnetdsl.quantize.network import Pictures, QuantizedNetwork
+    from mnetdsl.quantize.network import QuantizedNetwork
+    from mnetdsl.quantize.pictures import Pictures
     from mnetdsl.quantize.quantizer import Settings as QuantizationSettings
     from mnetdsl.targets import Core
     from mnetdsl.validate.cases import Cases
@@ -85,6 +86,26 @@ def _network(path: Path, instance: Instance) -> Network:
 
     module = apply_quantization(instance.module, deployment.quantization, str(path))
     return Network(path, replace(instance, module=module))
+
+
+def _check_quantized(network: Network) -> None:
+    """Raises MN1814 for a deployment that asks for integers and has none yet: its files would be float32."""
+    deployment = network.instance.deployment
+    if deployment is None or not deployment.to_be_quantized:
+        return
+    images = "" if "calibrate" in deployment.sections["quantize"].settings else " --calibrate photos"
+    raise MnetError(
+        error(
+            "MN1814",
+            f"`{deployment.name}` is to be int8, and is not quantized yet",
+            location=str(network.path),
+            help=(
+                f"`mnet quantize {network.path} --model {deployment.name}{images} -o build/{deployment.name}`, "
+                f"then compile build/{deployment.name}",
+                f"for float32 name the model in its place: `--model {deployment.model.model.name.text}`",
+            ),
+        )
+    )
 
 
 def check(name: str | Path, /, **parameters: Value) -> tuple[Diagnostic, ...]:
@@ -220,7 +241,7 @@ class Network:
         from mnetdsl.targets import find_device, memories
 
         deployment = self.instance.deployment
-        if deployment is not None and "quantize" in deployment.sections and deployment.quantization is None:
+        if deployment is not None and deployment.to_be_quantized:
             return Budget()
         device = find_device(target) if target is not None else None
         flash = None if deployment is None else deployment.budget("flash")
@@ -296,8 +317,10 @@ class Network:
         from mnetdsl.files import write_folder
 
         target = check_target(target)
+        _check_quantized(self)
         if package is not None:
             check_package(package)
+        limits = budget or self.budget_on(target)
         if makes_c(target):
             problems = self.over_budget(limits, target, rows=rows)
             if problems:
@@ -330,7 +353,6 @@ class Network:
         from mnetdsl.files import write_folder
 
         path = Path(file)
-        limits = budget or self.budget_on(target)
         files = export_files(self.module, to, path.name, stored_inputs=stored_inputs)
         write_folder(path.parent, files)
         return files
@@ -350,9 +372,15 @@ class Network:
             interpreter.run(module, inputs, lambda op, array: layers.__setitem__(op.name, array))
         return SelfTest(inputs, interpreter.run(self.module, inputs), layers=layers)
 
+    def requested_pictures(self) -> Pictures:
+        """The calibration images that the deployment names. Raises `MnetError` MN1806 where it names none."""
+        from mnetdsl.quantize.network import pictures_of
+
+        return pictures_of(str(self.path), self.instance)
+
     def quantize(
         self,
-        calibration: Calibration | Pictures | Sequence[NDArray[np.generic]] | str | Path,
+        calibration: Calibration | Pictures | Sequence[NDArray[np.generic]] | str | Path | None = None,
         folder: str | Path | None = None,
         *,
         settings: QuantizationSettings | None = None,
@@ -360,8 +388,9 @@ class Network:
         name: str | None = None,
         progress: Callable[[str, float], None] = lambda stage, share: None,
     ) -> QuantizedNetwork:
-        """An int8 network, found by calibration on images: a folder of them, or arrays [N, …] of the one input.
+        """An int8 network, found by calibration on images: a folder or pattern of them, or arrays [N, …] of the input.
 
+        Images and settings that are not given are those of the deployment's section `quantize`.
         The folder of the result, `.mnet` with the table `quantization`, weights and labels, is written to `folder`
         where one is given. `limit` is the number of images to take of a folder, `name` that of the result (default:
         this network's with `_int8`). progress: told of a stage and of the share of it that was done.

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mnetdsl.cli.options import json_option, load_with_weights, network_options, weights_option
+from mnetdsl.cli.options import (
+    central_option,
+    json_option,
+    load_with_weights,
+    network_options,
+    resize_option,
+    weights_option,
+)
 
 if TYPE_CHECKING:
     from mnetdsl.api import Network
@@ -51,20 +58,8 @@ Examples:
 )
 @click.option("--skip", type=click.IntRange(0), default=0, help="Leave out the first images, used for calibration.")
 @click.option("--limit", type=click.IntRange(1), help="Take at most so many images.")
-@click.option(
-    "--resize",
-    type=click.Choice(["none", "crop", "pad", "stretch"]),
-    default="crop",
-    show_default=True,
-    help="What to do with images of another size; none refuses them.",
-)
-@click.option(
-    "--central",
-    type=click.FloatRange(0.0, 1.0, min_open=True),
-    default=0.875,
-    show_default=True,
-    help="The middle share of both sides that is kept of images of another size, before they are resized.",
-)
+@resize_option("crop")
+@central_option
 @click.option("--compare", "other", metavar="OTHER", help="Another network, or a saved .npz, to set beside FILE.")
 @click.option("--output", metavar="FILE.npz", help="Save the logits.")
 @click.option("--resume", is_flag=True, help="Continue an interrupted evaluation with the same --output.")

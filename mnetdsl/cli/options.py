@@ -118,6 +118,27 @@ def weights_option(function: F) -> F:
     )(function)
 
 
+def resize_option(default: str) -> Callable[[F], F]:
+    """`--resize`, a value of `images.Resize`; `default` is what the command does with images of another size."""
+    return click.option(
+        "--resize",
+        type=click.Choice(["none", "crop", "pad", "stretch"]),
+        default=default,
+        show_default=True,
+        help="What to do with images of another size; none refuses them.",
+    )
+
+
+def central_option(function: F) -> F:
+    return click.option(
+        "--central",
+        type=click.FloatRange(0.0, 1.0, min_open=True),
+        default=0.875,
+        show_default=True,
+        help="The middle share of both sides that is kept of images of another size, before they are resized.",
+    )(function)
+
+
 def channels_option(function: F) -> F:
     return click.option(
         "--fold-constant-channels",

@@ -3,22 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from mnetdsl.cli.options import is_name, json_option, load_with_weights, network_options, weights_option
+from mnetdsl.cli.options import (
+    central_option,
+    is_name,
+    json_option,
+    load_with_weights,
+    network_options,
+    resize_option,
+    weights_option,
+)
 
 if TYPE_CHECKING:
     from mnetdsl.quantize.network import QuantizedNetwork
     from mnetdsl.quantize.report import TensorReport
     from mnetdsl.sema.values import Constant
 
+T = TypeVar("T")
+
 OBSERVERS = ("auto", "min-max", "moving-average", "percentile", "mse", "kl")
+SHARE = 99.99
+LEAST_SHARE = 50.0
 STEPS = 1000
 FEW = 16
 """Images below which the report says that they are few."""
+
+
+def parse_ranges(context: click.Context, option: click.Parameter, value: str | None) -> tuple[str, float] | None:
+    """An observer's name, with the per cent of values that `percentile` keeps: `mse`, `percentile:99.9`."""
+    if value is None:
+        return None
+    name, separator, share = value.partition(":")
+    if name not in OBSERVERS or (separator and name != "percentile"):
+        raise click.BadParameter(f"{value!r} is none of {', '.join(OBSERVERS)}, percentile:99.9")
+    try:
+        kept = float(share) if separator else SHARE
+    except ValueError:
+        kept = 0.0
+    if not LEAST_SHARE < kept <= 100.0:
+        raise click.BadParameter(f"{value!r}: percentile keeps more than {LEAST_SHARE:g} and at most 100 per cent")
+    return name, kept
 
 
 @click.command(
@@ -26,49 +55,46 @@ FEW = 16
 Examples:
   mnet quantize build/v1 --calibrate photos --limit 100 -o build/v1q
   mnet quantize mobilenet_v3_small --weights v3.safetensors --calibrate photos -o build/v3q --int16 classifier
+  mnet quantize net.mnet --model vww -o build/vww        # as the section `quantize` of the deployment vww says
   mnet evaluate build/v1q --data photos --labels photos/labels.csv --skip 100 --compare build/v1
 """
 )
 @network_options
 @weights_option
-@click.option("--calibrate", metavar="DIR", required=True, help="A folder of images such as the network will see.")
+@click.option(
+    "--calibrate",
+    metavar="DIR",
+    help="A folder of images such as the network will see, or a pattern: 'photos/*.jpg'. Default: the deployment's.",
+)
 @click.option("-o", "--output", "folder", metavar="DIR", required=True, help="The folder to write into.")
 @click.option("--name", metavar="NAME", help="Of the result and its files. Default: that of FILE with _int8.")
 @click.option("--skip", type=click.IntRange(0), default=0, help="Leave out the first images, in order of their names.")
 @click.option("--limit", type=click.IntRange(1), help="Take at most so many images.")
-@click.option(
-    "--resize",
-    type=click.Choice(["none", "crop", "pad", "stretch"]),
-    default="crop",
-    show_default=True,
-    help="What to do with images of another size; none refuses them.",
-)
-@click.option(
-    "--central",
-    type=click.FloatRange(0.0, 1.0, min_open=True),
-    default=0.875,
-    show_default=True,
-    help="The middle share of both sides that is kept of images of another size, before they are resized.",
-)
+@resize_option("crop")
+@central_option
 @click.option(
     "--ranges",
-    type=click.Choice(OBSERVERS),
-    default="auto",
-    show_default=True,
-    help="How ranges follow from what is seen; auto takes the best for each tensor.",
+    callback=parse_ranges,
+    metavar="HOW",
+    help=f"How ranges follow from what is seen: {', '.join(OBSERVERS)}, or percentile:99.9. auto, the default, takes "
+    "the best for each tensor.",
 )
 @click.option("--int16", "wide", multiple=True, metavar="LAYER", help="Store a layer's result in 16 bits. Repeatable.")
 @click.option(
     "--int16-worst",
     "widest",
     type=click.IntRange(0),
-    default=0,
     help="Store so many results, the costliest, in 16 bits.",
 )
 @click.option("--float", "in_float", multiple=True, metavar="LAYER", help="Compute a layer in float. Repeatable.")
-@click.option("--no-equalize", is_flag=True, help="Leave the channels as they are.")
-@click.option("--no-bias-correction", is_flag=True, help="Leave the biases as they are.")
-@click.option("--nearest", is_flag=True, help="Round each weight to the nearest, without regard to the others.")
+@click.option("--equalize/--no-equalize", default=None, help="Bring channels to one range, or leave them as they are.")
+@click.option("--bias-correction/--no-bias-correction", default=None, help="Correct biases, or leave them as they are.")
+@click.option(
+    "--learned-rounding/--nearest",
+    "learned",
+    default=None,
+    help="Round weights with regard to each other, or each to the nearest.",
+)
 @click.option("--force", is_flag=True, help="Overwrite files of an earlier run.")
 @json_option
 def command(
@@ -76,20 +102,20 @@ def command(
     parameters: Mapping[str, Constant],
     model: str | None,
     weights: str | None,
-    calibrate: str,
+    calibrate: str | None,
     folder: str,
     name: str | None,
     skip: int,
     limit: int | None,
     resize: str,
     central: float,
-    ranges: str,
+    ranges: tuple[str, float] | None,
     wide: tuple[str, ...],
-    widest: int,
+    widest: int | None,
     in_float: tuple[str, ...],
-    no_equalize: bool,
-    no_bias_correction: bool,
-    nearest: bool,
+    equalize: bool | None,
+    bias_correction: bool | None,
+    learned: bool | None,
     force: bool,
     layout: str,
 ) -> None:
@@ -98,12 +124,17 @@ def command(
     FILE is a .mnet file, a folder that holds one, or a network of the zoo, in float with weights. The result is a
     folder: the text with a table of the tensors' scales, which people may read and edit, and the integer weights.
     Measure on other images than those it was calibrated on.
+
+    What is not said here is taken from the section `quantize int8 { … }` of the deployment, where FILE has one.
     """
+    from mnetdsl.api import load
     from mnetdsl.cli.console import counting, print_json, talk
+    from mnetdsl.diagnostics import ExitCode, MnetError
     from mnetdsl.images import Resize
-    from mnetdsl.quantize.network import Pictures
+    from mnetdsl.quantize.pictures import Pictures
     from mnetdsl.quantize.quantizer import Settings
     from mnetdsl.quantize.report import report
+    from mnetdsl.quantize.requested import requested_settings
     from mnetdsl.quantize.tuning import Techniques
 
     if name is not None and not is_name(name):
@@ -111,15 +142,23 @@ def command(
     network = load_with_weights(file, parameters, model, weights)
     own = name or f"{network.name}_int8"
     _check_free(Path(folder), own, force)
-    settings = Settings(
-        observer=ranges,
-        equalize=not no_equalize,
-        techniques=Techniques(bias_correction=not no_bias_correction, learned_rounding=not nearest),
-        wide=frozenset(wide),
-        widest=widest,
-        in_float=frozenset(in_float),
+    asked = requested_settings(network.instance.deployment)
+    techniques = Techniques(
+        bias_correction=_or(bias_correction, asked.techniques.bias_correction),
+        learned_rounding=_or(learned, asked.techniques.learned_rounding),
     )
-    pictures = Pictures(calibrate, skip, limit, Resize(resize), central)
+    observer, share = _or(ranges, (asked.observer, asked.share))
+    settings = Settings(
+        observer=observer,
+        share=share,
+        equalize=_or(equalize, asked.equalize),
+        techniques=techniques,
+        wide=frozenset(wide) or asked.wide,
+        widest=_or(widest, asked.widest),
+        in_float=frozenset(in_float) or asked.in_float,
+    )
+    place = network.requested_pictures() if calibrate is None else Pictures(calibrate)
+    pictures = replace(place, skip=skip, limit=_or(limit, place.limit), resize=Resize(resize), central=central)
     with counting(f"quantizing {network.name}", STEPS) as advance:
         result = network.quantize(pictures, folder, settings=settings, name=own, progress=_shares(advance))
     rows = report(result.found)
@@ -127,7 +166,17 @@ def command(
         print_json(_as_json(result, rows))
     else:
         _print_text(result, rows)
+    if result.left_out:
+        others = "1 file is" if result.left_out == 1 else f"{result.left_out} files are"
+        talk(f"{others} neither image nor array and left out, of those in {pictures.shown}")
     talk(f"wrote {' and '.join(str(Path(folder) / path) for path in result.files)}")
+    problems = load(Path(folder) / f"{own}.mnet").over_budget()
+    if problems:
+        raise MnetError(*problems, exit_code=ExitCode.OVER_BUDGET)
+
+
+def _or(given: T | None, else_: T) -> T:
+    return else_ if given is None else given
 
 
 def _as_json(result: QuantizedNetwork, rows: Sequence[TensorReport]) -> dict[str, object]:

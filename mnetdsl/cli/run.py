@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mnetdsl.cli.options import json_option, load_with_weights, network_options, weights_option
+from mnetdsl.cli.options import json_option, load_with_weights, network_options, resize_option, weights_option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,13 +41,7 @@ Examples:
     help="An image, a .npy array, a .bin dump, or random:SEED. Several for one input make a batch; NAME chooses "
     "the input where there are several.",
 )
-@click.option(
-    "--resize",
-    type=click.Choice(["none", "crop", "pad", "stretch"]),
-    default="none",
-    show_default=True,
-    help="What to do with images of another size; none refuses them.",
-)
+@resize_option("none")
 @click.option("--on", metavar="BACKEND", default="numpy", show_default=True, help="Where to run; see `mnet targets`.")
 @click.option(
     "--top", type=click.IntRange(1), default=5, show_default=True, help="How many classes to print per image."

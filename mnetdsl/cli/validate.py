@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mnetdsl.cli.options import channels_option, json_option, load_with_weights, network_options, weights_option
+from mnetdsl.cli.options import (
+    channels_option,
+    json_option,
+    load_with_weights,
+    network_options,
+    resize_option,
+    weights_option,
+)
 
 if TYPE_CHECKING:
     from mnetdsl.images import Resize
@@ -48,13 +55,7 @@ Examples:
     metavar="PATH",
     help="An image or array, or a folder of them, in place of inputs that are made up.",
 )
-@click.option(
-    "--resize",
-    type=click.Choice(["none", "crop", "pad", "stretch"]),
-    default="none",
-    show_default=True,
-    help="What to do with images of another size; none refuses them.",
-)
+@resize_option("none")
 @click.option(
     "--tolerance",
     type=click.FloatRange(0.0, min_open=False),

@@ -222,6 +222,7 @@ CODES: dict[str, str] = {
     "MN1811": "a file that a quantized copy cannot take along",
     "MN1812": "a network that is quantized already",
     "MN1813": "16 bits beside an operation of one width",
+    "MN1814": "a deployment that is to be quantized first",
     # MN19xx: emulated microcontrollers
     "MN1901": "no compiler for Cortex-M",
     "MN1902": "no emulator for Cortex-M",

@@ -22,7 +22,7 @@ from mnetdsl.quantize.apply import named_tensors
 from mnetdsl.quantize.grid import rounded, storage_for
 from mnetdsl.quantize.histogram import TensorStatistics
 from mnetdsl.quantize.layers import layer_of
-from mnetdsl.quantize.ranges import OBSERVERS, Range, min_max
+from mnetdsl.quantize.ranges import SHARE, Range, min_max, observers
 from mnetdsl.quantize.simulate import Lane, Reader, walk
 
 Array = NDArray[np.generic]
@@ -58,14 +58,17 @@ def choose_storages(
     batches: Sequence[Mapping[str, Array]],
     *,
     observer: str = AUTO,
+    share: float = SHARE,
     wide: frozenset[str] = frozenset(),
     progress: Callable[[int], None] = lambda steps: None,
 ) -> dict[str, Chosen]:
     """A storage for each named tensor of a `quantizable` module.
 
-    observer: a name of `OBSERVERS`, or `auto` for the best of them tensor by tensor on `batches` of inputs. wide:
-    tensors of 16 bits, with all that was seen. progress: told of each operation of the search.
+    observer: a name of `OBSERVERS`, or `auto` for the best of them tensor by tensor on `batches` of inputs. share: per
+    cent of the values that `percentile` keeps. wide: tensors of 16 bits, with all that was seen. progress: told of each
+    operation of the search.
     """
+    known = observers(share)
     found: dict[str, Chosen] = {}
     candidates: dict[Value, dict[str, Storage]] = {}
     names: dict[Value, str] = {}
@@ -81,8 +84,8 @@ def choose_storages(
             found[name] = Chosen(storage_for(*min_max(seen)), "min-max")
         else:
             active = _active(value)
-            tried = [observer] if observer != AUTO else list(OBSERVERS)
-            options = {key: storage_for(*_within(OBSERVERS[key].choose(seen), active)) for key in tried}
+            tried = [observer] if observer != AUTO else list(known)
+            options = {key: storage_for(*_within(known[key].choose(seen), active)) for key in tried}
             found[name] = Chosen(options[tried[0]], tried[0])
             if observer == AUTO:
                 candidates[value], names[value] = options, name

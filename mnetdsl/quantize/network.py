@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from mnetdsl.diagnostics import MnetError, error
 from mnetdsl.files import write_folder
-from mnetdsl.images import Resize
 from mnetdsl.interpreter.ops.constant import missing_weights
 from mnetdsl.ir.core import Module
 from mnetdsl.ir.ops.constant import Constant
 from mnetdsl.quantize.apply import apply_quantization
-from mnetdsl.quantize.calibration import CENTRAL, Calibration, batched, calibrated_input, read_calibration
+from mnetdsl.quantize.calibration import Calibration, batched, calibrated_input
+from mnetdsl.quantize.pictures import Pictures
 from mnetdsl.quantize.quantizer import Progress, Quantized, Settings, quantize_module
+from mnetdsl.quantize.requested import requested_pictures, requested_settings
 from mnetdsl.quantize.text import companions, deployment_text
 from mnetdsl.sema import Instance
 from mnetdsl.source import SourceFile
@@ -27,35 +28,23 @@ Array = NDArray[np.generic]
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Which files of a folder are taken, and how they reach the network, as `mnet evaluate` takes them."""
-
-    folder: str | Path
-    skip: int = 0
-    limit: int | None = None
-    resize: Resize = Resize.CROP
-    central: float = CENTRAL
-
-    def read(self, module: Module) -> Calibration:
-        return read_calibration(
-            module, self.folder, skip=self.skip, limit=self.limit, resize=self.resize, central=self.central
-        )
-
-
-@dataclass(frozen=True)
 class QuantizedNetwork:
-    """The network `name`: what was found, `module` with its integers, and the files that say so, by path."""
+    """The network `name`: what was found, `module` with its integers, and the files that say so, by path.
+
+    left_out: how many files lay beside the images that are none.
+    """
 
     name: str
     found: Quantized
     module: Module
     files: Mapping[str, bytes]
+    left_out: int = 0
 
 
 def quantize_network(
     source: SourceFile,
     instance: Instance,
-    calibration: Calibration | Pictures | Sequence[Array] | str | Path,
+    calibration: Calibration | Pictures | Sequence[Array] | str | Path | None,
     folder: str | Path | None = None,
     *,
     settings: Settings | None = None,
@@ -67,6 +56,9 @@ def quantize_network(
     own = name or f"{instance.module.name}_int8"
     _check_float(source, instance)
     beside = companions(source)
+    settings = settings or requested_settings(instance.deployment)
+    if calibration is None:
+        calibration = pictures_of(source.path, instance, limit)
     if isinstance(calibration, str | Path):
         calibration = Pictures(calibration, limit=limit)
     if isinstance(calibration, Pictures):
@@ -82,7 +74,25 @@ def quantize_network(
     files = {**beside, f"{own}.mnet": text.encode(), f"{own}.safetensors": safetensors.to_bytes(arrays)}
     if folder is not None:
         write_folder(Path(folder), files)
-    return QuantizedNetwork(own, found, module, files)
+    return QuantizedNetwork(own, found, module, files, calibration.left_out)
+
+
+def pictures_of(source_path: str, instance: Instance, limit: int | None = None) -> Pictures:
+    """The images that the deployment of `instance` names; raises MN1806 where it names none."""
+    pictures = requested_pictures(instance.deployment, Path(source_path).parent)
+    if pictures is None:
+        raise MnetError(
+            error(
+                "MN1806",
+                f"nothing says which images `{instance.module.name}` is to be calibrated with",
+                location=source_path,
+                help=(
+                    "name them: `mnet quantize … --calibrate photos`",
+                    'or in a deployment: `quantize int8 { calibrate = "photos/*.jpg" }`',
+                ),
+            )
+        )
+    return pictures if limit is None else replace(pictures, limit=limit)
 
 
 def _doc(instance: Instance, found: Quantized) -> list[str]:

@@ -28,6 +28,7 @@ from mnetdsl.quantize.equalize import Equalized, equalize, scalable_groups
 from mnetdsl.quantize.histogram import TensorStatistics
 from mnetdsl.quantize.observe import observe
 from mnetdsl.quantize.precision import check_wide, costliest
+from mnetdsl.quantize.ranges import SHARE
 from mnetdsl.quantize.simulate import peak_bytes
 from mnetdsl.quantize.tuning import Techniques, Tuned, tune
 from mnetdsl.sema.quantization import QuantizedTensor
@@ -50,11 +51,13 @@ CHOOSING_IMAGES = 16
 class Settings:
     """What a user may change; the defaults are meant to be enough.
 
-    observer: of `ranges.OBSERVERS`, or `auto`. wide, in_float: tensors of 16 bits, and layers on real numbers, by
-    their names in the table. widest: how many more tensors get 16 bits, those that cost most in 8.
+    observer: of `ranges.OBSERVERS`, or `auto`. share: per cent of the values that `percentile` keeps. wide, in_float:
+    tensors of 16 bits, and layers on real numbers, by their names in the table. widest: how many more tensors get 16
+    bits, those that cost most in 8.
     """
 
     observer: str = AUTO
+    share: float = SHARE
     equalize: bool = True
     techniques: Techniques = field(default_factory=Techniques)
     wide: frozenset[str] = frozenset()
@@ -64,7 +67,7 @@ class Settings:
     def described(self) -> str:
         """All of it, alike in every run."""
         layers = sorted(self.wide), sorted(self.in_float)
-        return f"{self.observer} {self.equalize} {self.techniques} {layers} {self.widest}"
+        return f"{self.observer} {self.share} {self.equalize} {self.techniques} {layers} {self.widest}"
 
 
 @dataclass(frozen=True)
@@ -122,6 +125,7 @@ def quantize_module(
             statistics,
             batches[: max(1, CHOOSING_IMAGES // max(1, len(calibration.batches[0])))],
             observer=settings.observer,
+            share=settings.share,
             wide=settings.wide,
             progress=lambda ops: progress("choosing ranges", ops / steps),
         )

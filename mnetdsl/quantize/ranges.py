@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +30,11 @@ def moving_average(statistics: TensorStatistics) -> Range:
     return statistics.averages or statistics.range
 
 
-def percentile(statistics: TensorStatistics, share: float = 99.99) -> Range:
+SHARE = 99.99
+"""Per cent of the values that `percentile` keeps."""
+
+
+def percentile(statistics: TensorStatistics, share: float = SHARE) -> Range:
     """Leaves out (100 - share) per cent of the values, half on each side."""
     histogram = statistics.histogram
     low, high = statistics.range
@@ -124,3 +129,8 @@ OBSERVERS: dict[str, Observer] = {
         Observer("kl", kl),
     )
 }
+
+
+def observers(share: float) -> dict[str, Observer]:
+    """`OBSERVERS`, of which `percentile` keeps `share` per cent of the values."""
+    return {**OBSERVERS, "percentile": Observer("percentile", partial(percentile, share=share))}

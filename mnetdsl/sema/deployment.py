@@ -26,8 +26,11 @@ class Rule:
 
 SettingValue: TypeAlias = "Constant | Rule"
 
-RANGE_RULES = {"min_max": 0, "moving_average": 1, "percentile": 1, "mse": 0, "kl": 0}
+RANGE_RULES = {"auto": 0, "min_max": 0, "moving_average": 0, "percentile": 1, "mse": 0, "kl": 0}
 """Ways to find the range of a tensor -> number of arguments."""
+LEAST_PERCENTILE = 50.0
+LAYERS = "list of layers"
+"""A type of settings beside those of parameters: a list of texts, each of which names a layer."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,16 @@ SECTIONS: dict[str, SectionSpec] = {
             "ranges": ("rule",),
             "equalize": ("bool",),
             "bias_correction": ("bool",),
+            "learned_rounding": ("bool",),
+            "int16": (LAYERS,),
+            "int16_worst": ("int",),
+            "float": (LAYERS,),
         },
     ),
     "target": SectionSpec("a target's name, see `mnet targets`", {"flash": ("int",), "ram": ("int",)}),
 }
 SETTINGS: dict[str, tuple[str, ...]] = {"weights": ("string",)}
-QUANTIZED_TYPES = ("int8", "int16")
+QUANTIZED_TYPES = ("int8",)
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,11 @@ class Deployment:
     weights: str | None
     sections: dict[str, Section]
     quantization: tuple[QuantizedTensor, ...] | None = None
+
+    @property
+    def to_be_quantized(self) -> bool:
+        """Whether it asks for integers and does not have them yet: a section `quantize` and no table."""
+        return "quantize" in self.sections and self.quantization is None
 
     @property
     def target(self) -> str | None:
@@ -177,7 +189,7 @@ def _argument(section: ast.Section, spec: SectionSpec, report: Report) -> str:
                 "MN0610",
                 f"cannot quantize to `{name}`",
                 at=section.argument.span,
-                help=f"the types are {', '.join(QUANTIZED_TYPES)}",
+                help='the type is int8; layers that need more are named: `int16 = ["stem"]` or `float = ["stem"]`',
             )
         )
     if section.name.text == "target" and target_name(name) is None:
@@ -244,6 +256,8 @@ def _settings(
 def _constant(setting: ast.Setting, types: tuple[str, ...], frame: Frame, evaluator: Evaluator) -> Constant:
     value = evaluator.evaluate(setting.value, frame)
     constant = as_constant(value)
+    if types == (LAYERS,):
+        return _layers(setting, constant, value, evaluator.report)
     if constant is None or not accepts(types, value):
         raise evaluator.report.stop(
             error(
@@ -257,6 +271,19 @@ def _constant(setting: ast.Setting, types: tuple[str, ...], frame: Frame, evalua
             error("MN0310", f"`{setting.name.text}` must be at least 1, got {constant}", at=setting.value.span)
         )
     return constant
+
+
+def _layers(setting: ast.Setting, constant: Constant | None, value: Value, report: Report) -> Constant:
+    if isinstance(constant, tuple) and all(isinstance(item, str) for item in constant):
+        return constant
+    raise report.stop(
+        error(
+            "MN0301",
+            f"`{setting.name.text}` must be a list of layers' names, got {describe(value)}",
+            at=setting.value.span,
+            help=f'write `{setting.name.text} = ["stem", "body.0.expand"]`, with names as `mnet summary` shows them',
+        )
+    )
 
 
 def _rule(expression: ast.Expr, frame: Frame, evaluator: Evaluator) -> Rule:
@@ -273,10 +300,23 @@ def _rule(expression: ast.Expr, frame: Frame, evaluator: Evaluator) -> Rule:
         raise evaluator.report.stop(
             error(
                 "MN0604",
-                f"`{name}` is no way to find a range" if count is None else f"`{name}` needs {count} numbers",
+                f"`{name}` is no way to find a range" if count is None else f"`{name}` {_wanted(count)}",
                 at=callee.span,
                 label=f"did you mean `{suggestion}`?" if suggestion and count is None else "",
                 help=f"there are {usage}",
             )
         )
+    if name == "percentile" and not LEAST_PERCENTILE < numbers[0] <= 100.0:
+        raise evaluator.report.stop(
+            error(
+                "MN0310",
+                f"`percentile` keeps more than {LEAST_PERCENTILE:g} and at most 100 per cent, got {numbers[0]:g}",
+                at=expression.span,
+                help="99.99 leaves out one value in ten thousand",
+            )
+        )
     return Rule(name, numbers)
+
+
+def _wanted(count: int) -> str:
+    return "needs a number, such as 99.99" if count else "takes no numbers"

@@ -10,7 +10,7 @@ from PIL import Image
 
 import mnetdsl
 from mnetdsl.diagnostics import MnetError
-from mnetdsl.quantize.calibration import read_calibration
+from mnetdsl.quantize.pictures import Pictures
 from tests.quantize.networks import network, pictures, save_pictures
 
 TWO_INPUTS = """mnet 1
@@ -25,14 +25,14 @@ model net() {
 
 def code(folder: Path, photos: Path, skip: int = 0) -> tuple[str, str]:
     with pytest.raises(MnetError) as caught:
-        read_calibration(network(folder / "net").module, photos, skip=skip)
+        Pictures(photos, skip=skip).read(network(folder / "net").module)
     return caught.value.diagnostics[0].code, caught.value.diagnostics[0].message
 
 
 def test_images_come_by_name_and_in_batches(tmp_path: Path) -> None:
     photos = save_pictures(tmp_path / "photos", 6)
     (photos / "labels.csv").write_text("file,class\n")
-    found = read_calibration(network(tmp_path / "net").module, photos, skip=1)
+    found = Pictures(photos, skip=1).read(network(tmp_path / "net").module)
     assert [path.name for path in found.files] == ["001.png", "002.png", "003.png", "004.png", "005.png"]
     assert found.images == 5
     assert np.array_equal(found.batches[0][0], pictures(6)[1][0])
@@ -44,13 +44,34 @@ def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
 
 def test_an_empty_folder_is_said(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
-    assert code(tmp_path, tmp_path / "photos") == ("MN1806", "the folder has no images to calibrate with: it is empty")
+    message = "there are no images to calibrate with: the folder is empty"
+    assert code(tmp_path, tmp_path / "photos") == ("MN1806", message)
 
 
 def test_a_folder_of_other_files_is_said(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "notes.txt").write_text("none")
     assert "notes.txt" in code(tmp_path, tmp_path / "photos")[1]
+
+
+def test_a_pattern_takes_the_files_that_fit_it(tmp_path: Path) -> None:
+    photos = save_pictures(tmp_path / "photos", 12)
+    module = network(tmp_path / "net").module
+    by_pattern = Pictures("../photos/00*.png", beside=tmp_path / "net").read(module)
+    assert [path.name for path in by_pattern.files] == [f"{index:03}.png" for index in range(10)]
+    assert Pictures(f"{photos}/**/01*.png").read(module).images == 2
+
+
+def test_a_pattern_that_nothing_fits_is_said(tmp_path: Path) -> None:
+    photos = save_pictures(tmp_path / "photos", 1)
+    assert "no file fits the pattern" in code(tmp_path, photos / "*.jpg")[1]
+
+
+def test_files_that_are_no_images_are_counted(tmp_path: Path) -> None:
+    photos = save_pictures(tmp_path / "photos", 2)
+    for name in ("labels.csv", "licence.txt", ".hidden"):
+        (photos / name).write_text("")
+    assert Pictures(photos).read(network(tmp_path / "net").module).left_out == 2
 
 
 def test_skipping_all_images_is_said(tmp_path: Path) -> None:
