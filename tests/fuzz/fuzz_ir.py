@@ -3,18 +3,16 @@
     python -m tests.fuzz.fuzz_ir --seconds 600 [--seed 1]
 
 Mutates printed modules: random ones, and networks of the zoo before and behind the float pipeline. A text that
-raises anything but `MnetError`, takes longer than `SLOW` seconds, does not print back to what was read, or breaks
-a pass is written to `build/fuzz/` and ends the run.
+raises anything but `MnetError`, takes too long, does not print back to what was read, or breaks a pass is written
+to `build/fuzz/` and ends the run.
 """
 
 from __future__ import annotations
 
-import argparse
 import re
 import sys
 import time
-import traceback
-from pathlib import Path
+from collections.abc import Iterator
 from random import Random
 
 from hypothesis import HealthCheck, given, seed, settings
@@ -29,12 +27,11 @@ from mnetdsl.ir.printer import print_module
 from mnetdsl.ir.text.reader import read_module
 from mnetdsl.passes.pipelines import optimize
 from mnetdsl.source import SourceFile
+from tests.fuzz.session import ROOT, SLOW, fuzz
 from tests.ir.mlir import mlir_round_trip
 from tests.ir.random_modules import modules
 from tests.passes.random_networks import networks
 
-ROOT = Path(__file__).resolve().parents[2]
-SLOW = 10.0
 MAX_LENGTH = 60_000
 TOKEN = re.compile(r'"(?:[^"\\\n]|\\.)*"|[%^#!@]?[A-Za-z_$][\w$.-]*|[%^]?\d+|->|\s+|.', re.DOTALL)
 SNIPPETS = (
@@ -114,31 +111,15 @@ def try_text(text: str) -> bool:
     return accepted
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=600.0)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    random = Random(options.seed)
-    corpus = seeds(options.seed)
-    end = time.monotonic() + options.seconds
-    count = accepted = 0
-    while time.monotonic() < end:
-        text = mutate(random.choice(corpus), random, corpus)
-        try:
-            accepted += try_text(text)
-        except Exception:  # the finding itself, whatever its type
-            traceback.print_exc()
-            folder = ROOT / "build" / "fuzz"
-            folder.mkdir(parents=True, exist_ok=True)
-            path = folder / f"ir-{options.seed}-{count}.mlir"
-            path.write_bytes(text.encode("utf-8", "surrogatepass"))
-            print(f"found: {path.relative_to(ROOT)}", file=sys.stderr)
-            return 1
-        count += 1
-    print(f"{count} texts, {accepted} of them modules, nothing found")
-    return 0
+def texts(random: Random, number: int) -> Iterator[bytes]:
+    corpus = seeds(number)
+    while True:
+        yield mutate(random.choice(corpus), random, corpus).encode("utf-8", "surrogatepass")
+
+
+def try_bytes(data: bytes) -> bool:
+    return try_text(data.decode("utf-8", "surrogatepass"))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(fuzz(__doc__, "ir.mlir", texts, try_bytes))

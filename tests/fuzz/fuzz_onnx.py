@@ -3,35 +3,25 @@
     python -m tests.fuzz.fuzz_onnx --seconds 600 [--seed 1]
 
 Changes bytes of small models, and fields of their messages before they are packed, which reaches deeper. A file that
-raises anything but `MnetError`, takes longer than `SLOW` seconds or more than `MAX_MEMORY` bytes, or is imported as a
-network that does not check is written to `build/fuzz/` and ends the run.
+raises anything but `MnetError`, takes too long or too much memory, or is imported as a network that does not check is
+written to `build/fuzz/` and ends the run.
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
-import time
-import traceback
 import tracemalloc
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
 import numpy as np
 
-from mnetdsl.diagnostics import MnetError
-from mnetdsl.diagnostics.structured import as_json
-from mnetdsl.diagnostics.text import render
 from mnetdsl.importers.onnx import import_bytes
-from mnetdsl.sema import check_text
 from tests.fuzz.fuzz_tflite import flip
+from tests.fuzz.session import fuzz, try_import
 from tests.importers.onnx.networks import Net, mobile
 
-ROOT = Path(__file__).resolve().parents[2]
-SLOW = 10.0
-MAX_MEMORY = 256 << 20
 NUMBERS = (0, 1, -1, 2, 3, 4, 7, 127, 128, 255, 1000, 2**20, 2**31 - 1, -(2**31), 2**62, -(2**63))
 FLOATS = (0.0, -1.0, 1e-38, 1e38, float("nan"), float("inf"), 0.5, 1.0, 6.0)
 KINDS = (
@@ -137,60 +127,22 @@ def _other_attribute(attribute: Any, random: Random) -> None:
         attribute.f = random.choice(FLOATS)
 
 
-def try_file(data: bytes) -> bool:
-    """Raises whatever is wrong with how `data` is treated; whether it was imported."""
-    begin = time.monotonic()
-    tracemalloc.reset_peak()
-    imported = None
-    try:
-        imported = import_bytes(data, "net.onnx")
-    except MnetError as problem:
-        render(problem.diagnostics, color=True)
-        as_json(problem.diagnostics)
-    if tracemalloc.get_traced_memory()[1] > MAX_MEMORY:
-        raise AssertionError(f"took {tracemalloc.get_traced_memory()[1]} bytes")
-    if time.monotonic() - begin > SLOW:
-        raise AssertionError(f"took {time.monotonic() - begin:.1f} s")
-    if imported is None:
-        return False
-    problems = check_text(imported.files["net.mnet"].decode())
-    if problems:
-        raise AssertionError(f"what was written does not check: {problems[0].message}")
-    return True
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=600.0)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    random = Random(options.seed)
-    corpus = [make().packed() for make in MADE]
-    end = time.monotonic() + options.seconds
-    count = accepted = 0
+def files(random: Random, seed: int) -> Iterator[bytes]:
     tracemalloc.start()
-    while time.monotonic() < end:
+    corpus = [make().packed() for make in MADE]
+    while True:
         if random.random() < 0.7:
             try:
-                data = damage(random.choice(MADE)().model(), random)
+                yield damage(random.choice(MADE)().model(), random)
             except (ValueError, TypeError, OverflowError):
                 continue  # the packer itself refuses the value
         else:
-            data = flip(random.choice(corpus), random)
-        try:
-            accepted += try_file(data)
-        except Exception:  # the finding itself, whatever its type
-            traceback.print_exc()
-            folder = ROOT / "build" / "fuzz"
-            folder.mkdir(parents=True, exist_ok=True)
-            path = folder / f"onnx-{options.seed}-{count}.onnx"
-            path.write_bytes(data)
-            print(f"found: {path.relative_to(ROOT)}", file=sys.stderr)
-            return 1
-        count += 1
-    print(f"{count} files, {accepted} of them imported, nothing found")
-    return 0
+            yield flip(random.choice(corpus), random)
+
+
+def try_file(data: bytes) -> bool:
+    return try_import(import_bytes, data, "net.onnx")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(fuzz(__doc__, "onnx.onnx", files, try_file))

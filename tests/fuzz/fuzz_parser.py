@@ -8,11 +8,9 @@ Mutates programs of the project and random ones. A text that raises anything but
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
-import traceback
-from pathlib import Path
+from collections.abc import Iterator
 from random import Random
 
 from mnetdsl.diagnostics import MnetError
@@ -21,9 +19,9 @@ from mnetdsl.diagnostics.text import render
 from mnetdsl.sema import check_text
 from mnetdsl.source import SourceFile
 from mnetdsl.syntax.formatter import format_source
+from tests.fuzz.session import ROOT, fuzz
 from tests.syntax.programs import ProgramMaker
 
-ROOT = Path(__file__).resolve().parents[2]
 SLOW = 20.0
 MAX_LENGTH = 4000
 SNIPPETS = (
@@ -60,8 +58,8 @@ def mutate(text: str, random: Random, others: list[str]) -> str:
     return text[:MAX_LENGTH]
 
 
-def try_text(text: str) -> None:
-    """Raises whatever is wrong with how `text` is treated."""
+def try_text(text: str) -> bool:
+    """Raises whatever is wrong with how `text` is treated; whether it has no mistakes."""
     begin = time.monotonic()
     diagnostics = check_text(text)
     render(diagnostics, color=True)
@@ -75,36 +73,22 @@ def try_text(text: str) -> None:
         raise AssertionError("formatting twice changes the text")
     if time.monotonic() - begin > SLOW:
         raise AssertionError(f"took {time.monotonic() - begin:.1f} s")
+    return not diagnostics
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=600.0)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    random = Random(options.seed)
+def texts(random: Random, seed: int) -> Iterator[bytes]:
     corpus = seeds()
-    end = time.monotonic() + options.seconds
-    count = 0
-    while time.monotonic() < end:
+    while True:
         base = random.choice(corpus) if random.random() < 0.6 else ProgramMaker(random).program()
-        text = mutate(base, random, corpus)
-        try:
-            try_text(text)
-        except MnetError:
-            pass
-        except Exception:  # the finding itself, whatever its type
-            traceback.print_exc()
-            folder = ROOT / "build" / "fuzz"
-            folder.mkdir(parents=True, exist_ok=True)
-            path = folder / f"parser-{options.seed}-{count}.mnet"
-            path.write_text(text, encoding="utf-8", newline="")
-            print(f"found: {path.relative_to(ROOT)}", file=sys.stderr)
-            return 1
-        count += 1
-    print(f"{count} programs, nothing found")
-    return 0
+        yield mutate(base, random, corpus).encode()
+
+
+def try_bytes(data: bytes) -> bool:
+    try:
+        return try_text(data.decode())
+    except MnetError:
+        return False
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(fuzz(__doc__, "parser.mnet", texts, try_bytes))

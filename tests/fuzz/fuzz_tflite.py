@@ -3,33 +3,23 @@
     python -m tests.fuzz.fuzz_tflite --seconds 600 [--seed 1]
 
 Changes bytes of small models, and fields of their tables before they are packed, which reaches deeper. A file that
-raises anything but `MnetError`, takes longer than `SLOW` seconds or more than `MAX_MEMORY` bytes, or is imported as a
-network that does not check is written to `build/fuzz/` and ends the run.
+raises anything but `MnetError`, takes too long or too much memory, or is imported as a network that does not check is
+written to `build/fuzz/` and ends the run.
 """
 
 from __future__ import annotations
 
-import argparse
 import struct
 import sys
-import time
-import traceback
 import tracemalloc
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
-from mnetdsl.diagnostics import MnetError
-from mnetdsl.diagnostics.structured import as_json
-from mnetdsl.diagnostics.text import render
 from mnetdsl.importers.tflite import import_bytes
-from mnetdsl.sema import check_text
+from tests.fuzz.session import fuzz, try_import
 from tests.importers.tflite.models import Maker, mobile, quantization, variety
 
-ROOT = Path(__file__).resolve().parents[2]
-SLOW = 10.0
-MAX_MEMORY = 256 << 20
 NUMBERS = (0, 1, -1, 2, 3, 7, 127, 128, 255, 1000, 2**20, 2**31 - 1, -(2**31))
 FLOATS = (0.0, -1.0, 1e-38, 1e38, float("nan"), float("inf"), 0.5, 1.0)
 KINDS = ("float32", "int8", "uint8")
@@ -97,59 +87,21 @@ def _other_option(options: Any, random: Random) -> None:
         setattr(options, random.choice(fields), random.choice((0, 1, 2, 3, 4, 5, 100, 127)))
 
 
-def try_file(data: bytes) -> bool:
-    """Raises whatever is wrong with how `data` is treated; whether it was imported."""
-    begin = time.monotonic()
-    tracemalloc.reset_peak()
-    imported = None
-    try:
-        imported = import_bytes(data, "net.tflite")
-    except MnetError as problem:
-        render(problem.diagnostics, color=True)
-        as_json(problem.diagnostics)
-    if tracemalloc.get_traced_memory()[1] > MAX_MEMORY:
-        raise AssertionError(f"took {tracemalloc.get_traced_memory()[1]} bytes")
-    if time.monotonic() - begin > SLOW:
-        raise AssertionError(f"took {time.monotonic() - begin:.1f} s")
-    if imported is None:
-        return False
-    problems = check_text(imported.files["net.mnet"].decode())
-    if [each for each in problems if each.code != "MN0616"]:  # label files lie nowhere here
-        raise AssertionError(f"what was written does not check: {problems[0].message}")
-    return True
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=600.0)
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    random = Random(options.seed)
+def files(random: Random, seed: int) -> Iterator[bytes]:
+    tracemalloc.start()
     made = makers()
     corpus = [make().packed() for make in made]
-    end = time.monotonic() + options.seconds
-    count = accepted = 0
-    tracemalloc.start()
-    while time.monotonic() < end:
+    while True:
         deep = random.random() < 0.6
         try:
-            data = damage(random.choice(made)(), random) if deep else flip(random.choice(corpus), random)
+            yield damage(random.choice(made)(), random) if deep else flip(random.choice(corpus), random)
         except (struct.error, TypeError, OverflowError, AttributeError, ValueError):
             continue  # the packer itself refuses the value
-        try:
-            accepted += try_file(data)
-        except Exception:  # the finding itself, whatever its type
-            traceback.print_exc()
-            folder = ROOT / "build" / "fuzz"
-            folder.mkdir(parents=True, exist_ok=True)
-            path = folder / f"tflite-{options.seed}-{count}.tflite"
-            path.write_bytes(data)
-            print(f"found: {path.relative_to(ROOT)}", file=sys.stderr)
-            return 1
-        count += 1
-    print(f"{count} files, {accepted} of them imported, nothing found")
-    return 0
+
+
+def try_file(data: bytes) -> bool:
+    return try_import(import_bytes, data, "net.tflite", missing=("MN0616",))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(fuzz(__doc__, "tflite.tflite", files, try_file))
