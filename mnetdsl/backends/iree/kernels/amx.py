@@ -1,5 +1,5 @@
-"""AMX: eight tiles of 16 rows and 64 bytes, as instructions on addresses. Tiles 0 to 3 are sums, 4 and 5 pixels, 6 and
-7 weights."""
+"""AMX: eight tiles of up to 16 rows and 64 bytes, as instructions on addresses. Tiles 0 to 3 are sums, 4 and 5 pixels,
+6 and 7 weights."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from mnetdsl.backends.iree.kernels.language import Memory, MlirValue, Position, 
 
 ROWS = 16
 """Of a tile."""
+BYTES = 64
+"""Of a tile's row."""
 DEPTH = 32
 """Values of a tile's row of pixels; a tile of weights has pairs of two of them in its rows."""
 LANES = 16
@@ -28,17 +30,20 @@ PERMISSION = (158, 0x1023, 18)
 
 
 @contextmanager
-def configured() -> Iterator[Memory]:
-    """Tiles as this module uses them, while the body is built; gives memory for the sums of a block, row by row 32."""
+def configured(sums: str = "f32", rows: int = ROWS, depth: int = BYTES) -> Iterator[Memory]:
+    """Tiles as this module uses them, while the body is built: of `rows` pixels, of which a step takes `depth` bytes.
+    Gives memory for the `sums` of a block, as MLIR writes their type, row by row 32."""
     _ask_permission()
     settings = np.zeros(64, np.int8)
-    settings[0], settings[16:32:2], settings[48:56] = 1, 64, ROWS
+    settings[0], settings[16:32:2] = 1, BYTES
+    settings[24:28:2] = depth  # of tiles 4 and 5
+    settings[48:54], settings[54:56] = rows, depth // 4
     bytes = mlir.IntegerType.get_signless(8)
     type = mlir.VectorType.get([64], bytes)
     memory = _room(64, bytes)
     memory.store(arith.constant(type, mlir.DenseElementsAttr.get(settings, type=type)), 0)
     intrinsic("llvm.x86.ldtilecfg", [_pointer(memory, 0, 1)])
-    yield _room(2 * ROWS * WIDTH, mlir.F32Type.get())
+    yield _room(2 * rows * WIDTH, mlir.Type.parse(sums))
     intrinsic("llvm.x86.tilerelease", [])
 
 
@@ -46,6 +51,14 @@ def clear(height: int) -> None:
     """Zeros in the sums of a block of `height` tiles of rows times two tiles of channels."""
     for tile in range(2 * height):
         intrinsic("llvm.x86.tilezero", [_tile(tile)])
+
+
+def begin(bias: Memory, channel: Position, height: int, width: int) -> None:
+    """32-bit numbers from `channel` on in the sums of a block of `height` tiles of rows times `width` of channels."""
+    for i in range(height):
+        for j in range(width):
+            at = _pointer(bias, channel + j * LANES, 4)
+            intrinsic("llvm.x86.tileloadd64", [_tile(2 * i + j), at, _i64(0)])
 
 
 def multiply(pixels: list[tuple[Memory, Position]], pitch: int, weights: list[tuple[Memory, Position]]) -> None:
@@ -61,12 +74,25 @@ def multiply(pixels: list[tuple[Memory, Position]], pitch: int, weights: list[tu
             intrinsic("llvm.x86.tdpbf16ps", [_tile(2 * i + j), _tile(4 + i), _tile(6 + j)])
 
 
-def store(height: int, sums: Memory) -> None:
+def multiply_bytes(pixels: list[tuple[Memory, Position]], pitch: int, weights: list[tuple[Memory, Position]]) -> None:
+    """As `multiply`, of unsigned bytes and signed ones, four depths of which are one 32-bit number; `pitch` in bytes,
+    and one or two tiles of weights."""
+    apart, line = _i64(pitch), _i64(BYTES)
+    for i, (memory, at) in enumerate(pixels):
+        intrinsic("llvm.x86.tileloadd64", [_tile(4 + i), _pointer(memory, at, 1), apart])
+    for j, (memory, at) in enumerate(weights):
+        intrinsic("llvm.x86.tileloadd64", [_tile(6 + j), _pointer(memory, at, 1), line])
+    for i in range(len(pixels)):
+        for j in range(len(weights)):
+            intrinsic("llvm.x86.tdpbusd", [_tile(2 * i + j), _tile(4 + i), _tile(6 + j)])
+
+
+def store(height: int, sums: Memory, rows: int = ROWS, width: int = 2) -> None:
     """The sums of a block to memory."""
     apart = _i64(4 * WIDTH)
     for i in range(height):
-        for j in range(2):
-            at = _pointer(sums, i * ROWS * WIDTH + j * LANES, 4)
+        for j in range(width):
+            at = _pointer(sums, i * rows * WIDTH + j * LANES, 4)
             intrinsic("llvm.x86.tilestored64", [_tile(2 * i + j), at, apart])
 
 

@@ -82,6 +82,7 @@ class ByteIsa(Isa):
     round: quads of a row that are loaded together.
     tables: how a byte is looked up among 256: by `shuffles` of 16, permutations of 128 (`vbmi`), `fours` of vectors.
     beside: registers beside the sums: a row of a block, a vector, and whatever the block.
+    tiles: whether tiles of bytes are multiplied (AMX).
     """
 
     order: tuple[tuple[int, ...], ...] = ((0, 1, 2, 3),)
@@ -90,6 +91,7 @@ class ByteIsa(Isa):
     split: int = 1
     beside: tuple[int, int, int] = (0, 1, 1)
     tables: str = "shuffles"
+    tiles: bool = False
 
     @property
     def wide(self) -> bool:
@@ -165,13 +167,15 @@ TABLES = (
     ("shuffles", frozenset[str]()),
 )
 """`ByteIsa.tables`, best first, and the features that each takes."""
+BYTE_TILES = _AVX512 | {"avx512vnni", "amx-tile", "amx-int8"}
+"""Those that `ByteIsa.tiles` takes."""
 
 
 def choose_bytes(features: frozenset[str]) -> ByteIsa | None:
     """The row of `BYTE_ISAS` for a target with these features."""
     row = next((row for row in BYTE_ISAS if row.requires <= features), None)
     tables = next(name for name, requires in TABLES if requires <= features)
-    return None if row is None else replace(row, tables=tables)
+    return None if row is None else replace(row, tables=tables, tiles=features >= BYTE_TILES)
 
 
 def choose_bfloat(features: frozenset[str]) -> Bfloat | None:

@@ -192,6 +192,19 @@ def called(name: str, operands: list[MlirValue], type: Any) -> MlirValue:
     return result
 
 
+def packed_words(numbers: Sequence[MlirValue]) -> list[MlirValue]:
+    """Four vectors of 16 i32 numbers as two of 32 signed words, saturated: each four numbers of the first vector beside
+    four of the second."""
+    name = "llvm.x86.avx512.packssdw.512"
+    return [called(name, list(numbers[i : i + 2]), vector_of(32, 16)) for i in (0, 2)]
+
+
+def packed_bytes(words: Sequence[MlirValue], *, signed: bool) -> MlirValue:
+    """What `packed_words` gave as 64 bytes, saturated: each four numbers of all four vectors beside each other."""
+    name = f"llvm.x86.avx512.pack{'ss' if signed else 'us'}wb.512"
+    return called(name, list(words), vector_of(64, 8))
+
+
 def widened(bytes: MlirValue) -> MlirValue:
     """Unsigned bytes as i32."""
     return arith.extui(mlir.VectorType.get(bytes.type.shape, integer(32)), bytes)

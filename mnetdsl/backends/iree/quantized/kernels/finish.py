@@ -6,6 +6,7 @@ to the lower half of their 64 bits; the odd ones by s - 1, which brings it to th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from mnetdsl.backends.iree.kernels.executables import Buffer
 from mnetdsl.backends.iree.kernels.language import Memory, MlirValue, Position
-from mnetdsl.backends.iree.quantized.kernels.bytes import splat, vector_of
+from mnetdsl.backends.iree.quantized.kernels.bytes import packed_bytes, packed_words, splat, vector_of
 from mnetdsl.numerics.requantization import ONE_BITS
 
 Array = NDArray[Any]
@@ -48,6 +49,10 @@ class Finish:
 
     def bytes(self, sums: MlirValue, loaded: list[MlirValue]) -> MlirValue:
         """i32 sums as unsigned bytes."""
+        return clamped(self.numbers(sums, loaded), self.low, self.high)
+
+    def numbers(self, sums: MlirValue, loaded: list[MlirValue]) -> MlirValue:
+        """i32 sums as results that are not clamped."""
         even, odd, even_offset, odd_offset, even_shift, odd_shift = loaded
         lanes = sums.type.shape[0]
         wide, words = vector_of(lanes // 2, 64), sums.type
@@ -55,8 +60,14 @@ class Finish:
         low = arith.shrsi(self._raised(arith.muli(first, even), even_offset), even_shift)
         high = arith.shrsi(self._raised(arith.muli(second, odd), odd_offset), odd_shift)
         order = [lane + lanes * (lane % 2) for lane in range(lanes)]
-        both = vector.ShuffleOp(vector.bitcast(words, low), vector.bitcast(words, high), order).result
-        return clamped(both, self.low, self.high)
+        return vector.ShuffleOp(vector.bitcast(words, low), vector.bitcast(words, high), order).result
+
+    def packed(self, numbers: Sequence[MlirValue]) -> MlirValue:
+        """Four vectors of `numbers` as unsigned bytes, in the order of `packed_bytes`."""
+        bytes = packed_bytes(packed_words(numbers), signed=False)
+        if self.low > 0:
+            bytes = arith.maxui(bytes, _byte(self.low, bytes.type))
+        return arith.minui(bytes, _byte(self.high, bytes.type)) if self.high < 255 else bytes
 
     def _raised(self, product: MlirValue, offset: MlirValue) -> MlirValue:
         if self.down:
@@ -64,6 +75,10 @@ class Finish:
             negative = arith.cmpi(arith.CmpIPredicate.slt, product, splat(0, product.type))
             offset = arith.select(negative, lower, offset)
         return arith.addi(product, offset)
+
+
+def _byte(value: int, type: Any) -> MlirValue:
+    return splat(value - 256 if value > 127 else value, type)
 
 
 def clamped(x: MlirValue, low: int, high: int) -> MlirValue:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,14 @@ from numpy.typing import NDArray
 from mnetdsl.backends.iree.kernels.bfloat import intrinsic
 from mnetdsl.backends.iree.kernels.executables import Buffer
 from mnetdsl.backends.iree.kernels.language import Memory, MlirValue, Position
-from mnetdsl.backends.iree.quantized.kernels.bytes import called, integer, splat, vector_of
+from mnetdsl.backends.iree.quantized.kernels.bytes import (
+    called,
+    integer,
+    packed_bytes,
+    packed_words,
+    splat,
+    vector_of,
+)
 from mnetdsl.backends.iree.quantized.kernels.proof import Proven
 
 Array = NDArray[Any]
@@ -48,8 +56,15 @@ class FloatFinish:
 
     def bytes(self, sums: MlirValue, loaded: list[MlirValue]) -> MlirValue:
         """i32 sums as unsigned bytes."""
+        found = self.numbers(sums, loaded)
+        if self.zero_point:
+            found = arith.addi(found, splat(self.zero_point, found.type))
+        return signed_bytes(found, self.low, self.high, sums.type.shape[0])
+
+    def numbers(self, sums: MlirValue, loaded: list[MlirValue]) -> MlirValue:
+        """i32 sums as results that are neither clamped nor raised by the zero point."""
         factor, offset, *corrections = loaded
-        lanes, words = sums.type.shape[0], sums.type
+        words = sums.type
         x = arith.sitofp(factor.type, sums)
         if self.centered:
             found = rounded(math.fma(x, factor, offset))
@@ -58,9 +73,20 @@ class FloatFinish:
         for sum, correction in zip(corrections[::2], corrections[1::2], strict=True):
             there = arith.cmpi(arith.CmpIPredicate.eq, sums, sum)
             found = arith.select(there, arith.addi(found, correction), found)
+        return found
+
+    def packed(self, numbers: Sequence[MlirValue]) -> MlirValue:
+        """Four vectors of `numbers` as unsigned bytes, in the order of `packed_bytes`."""
+        words = packed_words(numbers)
         if self.zero_point:
-            found = arith.addi(found, splat(self.zero_point, words))
-        return signed_bytes(found, self.low, self.high, lanes)
+            zero_point = splat(self.zero_point, words[0].type)
+            words = [called("llvm.sadd.sat.v32i16", [word, zero_point], word.type) for word in words]
+        bytes = packed_bytes(words, signed=True)
+        if self.low > -HALF_RANGE:
+            bytes = arith.maxsi(bytes, splat(self.low, bytes.type))
+        if self.high < HALF_RANGE - 1:
+            bytes = arith.minsi(bytes, splat(self.high, bytes.type))
+        return arith.xori(bytes, splat(-HALF_RANGE, bytes.type))
 
 
 def signed_bytes(x: MlirValue, low: int, high: int, lanes: int) -> MlirValue:
@@ -87,10 +113,10 @@ def rounded(x: MlirValue) -> MlirValue:
     return result
 
 
-def float_table(proven: Proven, channels: int, lanes: int) -> Array:
-    """[channels / lanes, rows, lanes], as bits."""
+def float_table(proven: Proven, order: Array, lanes: int) -> Array:
+    """[channels / lanes, rows, lanes], as bits, the channels in `order`."""
     rows = [proven.factor.view(np.int32), proven.offset.view(np.int32)]
     for sum, correction in zip(proven.sums, proven.corrections, strict=True):
         rows += [sum, correction]
-    padded = [np.pad(row, (0, channels - len(row))) for row in rows]
+    padded = [np.pad(row, (0, len(order) - len(row)))[order] for row in rows]
     return np.stack([row.reshape(-1, lanes) for row in padded], axis=1)

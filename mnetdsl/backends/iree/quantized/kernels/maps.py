@@ -1,0 +1,56 @@
+"""Maps of stored bytes as kernels take them."""
+
+from __future__ import annotations
+
+from mnetdsl.backends.iree.kernels.executables import Kernel
+from mnetdsl.backends.iree.kernels.isa import ByteIsa
+from mnetdsl.backends.iree.kernels.layers import Workshop
+from mnetdsl.backends.iree.kernels.packing import padded_size
+from mnetdsl.backends.iree.layout import Packed, raised
+from mnetdsl.backends.iree.tensors import MlirValue, reshaped
+from mnetdsl.ir.core import Op, Value
+from mnetdsl.ir.types import ElementType
+from mnetdsl.numerics.grid import Grid
+
+HALF_RANGE = 128
+
+
+def byte_isa(shop: Workshop) -> ByteIsa:
+    assert shop.isa.bytes is not None
+    return shop.isa.bytes
+
+
+def unsigned(grid: Grid, stored: int) -> int:
+    """A stored number as an unsigned byte."""
+    return stored + (HALF_RANGE if grid.dtype == "int8" else 0)
+
+
+def signed(grid: Grid, stored: int) -> int:
+    """A stored number as a signed byte."""
+    return unsigned(grid, stored) - HALF_RANGE
+
+
+def byte_map(shop: Workshop, value: Value) -> Packed:
+    """`value` flat, channels padded to whole vectors, as unsigned bytes."""
+    packed = shop.scope.packed(value, padded_size(value.type.shape[-1], byte_isa(shop).lanes))
+    if packed.raised == (value.type.element is ElementType.I8):
+        return packed
+    made = raised(packed)
+    shop.scope.bind_packed(value, made)
+    return made
+
+
+def raised_tensor(shop: Workshop, value: Value) -> MlirValue:
+    """A map [1, H, W, C] as unsigned bytes, without padded channels."""
+    packed = shop.scope.packed(value, value.type.shape[-1])
+    if packed.raised != (value.type.element is ElementType.I8):
+        packed = raised(packed)
+    return reshaped(packed.value, value.type.shape)
+
+
+def run(shop: Workshop, op: Op, kernel: Kernel, arguments: list[MlirValue]) -> str:
+    """Emits the layer and returns its kernel's name."""
+    result, *_ = shop.executables.dispatch(kernel, arguments)
+    width = padded_size(op.type.shape[-1], byte_isa(shop).lanes)
+    shop.scope.bind_packed(op.result, Packed(result, width, op.type.element is ElementType.I8))
+    return kernel.name
