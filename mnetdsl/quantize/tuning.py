@@ -139,7 +139,7 @@ class _Tuner:
             if importance.ndim == 2:
                 importance = np.repeat(importance, len(rows) // len(importance), axis=0)
             scale = weights.best_scales(rows, importance)
-        scale = weights.roomy(scale, biases, scale_in)
+        scale = weights.scales_for_biases(scale, rows, biases, scale_in)
         codes = weights.nearest(rows, scale)
         if self.techniques.learned_rounding:
             better = learned(rows, scale, covariance, moments.count)

@@ -12,6 +12,7 @@ from mnetdsl.quantize.grid import SMALLEST_SCALE, WEIGHT_LIMIT
 Doubles = NDArray[np.float64]
 _CLIPS = np.linspace(1.0, 0.6, 41)
 _BIAS_LIMIT = 2**30
+_FINE_BIAS = 2**20
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,15 @@ def nearest(rows: Doubles, scale: Doubles) -> QuantizedRows:
     return QuantizedRows(codes, scale)
 
 
-def roomy(scale: Doubles, biases: Doubles, input_scale: float) -> Doubles:
-    """`scale`, raised where a bias would not fit into 32 bits: channels of tiny weights and a large bias."""
-    return _usable(np.maximum(scale, np.abs(biases) / (input_scale * _BIAS_LIMIT)))
+def scales_for_biases(scale: Doubles, rows: Doubles, biases: Doubles, input_scale: float) -> Doubles:
+    """`scale` [O] with which biases can be stored as well, in units of input_scale * scale.
+
+    Raised where a bias would not fit into 32 bits: channels of tiny weights and a large bias. A row of zeros is stored
+    alike by any scale; it gets one that stores its bias finely.
+    """
+    magnitudes = np.abs(biases) / input_scale
+    needed = np.where(rows.any(axis=1), scale, magnitudes / _FINE_BIAS)
+    return _usable(np.maximum(needed, magnitudes / _BIAS_LIMIT))
 
 
 def bias_codes(biases: Doubles, input_scale: float, scale: Doubles) -> Doubles:

@@ -17,7 +17,7 @@ from mnetdsl.quantize.histogram import Histogram, TensorStatistics
 from mnetdsl.quantize.observe import observe
 from mnetdsl.quantize.ranges import OBSERVERS
 from mnetdsl.quantize.rounding import Moments, learned, output_error
-from mnetdsl.quantize.weights import best_scales, extreme_scales, nearest
+from mnetdsl.quantize.weights import best_scales, bias_codes, extreme_scales, nearest, scales_for_biases
 from mnetdsl.sema.values import Activation
 from tests.quantize.networks import network, pictures
 
@@ -133,3 +133,12 @@ def test_with_few_windows_weights_are_rounded_to_the_nearest() -> None:
     scale = extreme_scales(rows)
     moved = learned(rows, scale, moments.covariance(), moments.count).codes != nearest(rows, scale).codes
     assert moved.mean() < 0.02
+
+
+def test_a_filter_of_zeros_leaves_its_bias_as_fine_as_any() -> None:
+    rows, biases = np.vstack([np.zeros((2, 9)), RANDOM.standard_normal((2, 9))]), np.array([0.37, -5.25, 0.37, 0.0])
+    scale = scales_for_biases(extreme_scales(rows), rows, biases, input_scale=0.1)
+    stored = bias_codes(biases, 0.1, scale)
+    assert np.abs(stored * 0.1 * scale - biases).max() < 1e-3
+    assert np.abs(stored).max() < 2**31
+    assert (scale[2:] == extreme_scales(rows)[2:]).all()
