@@ -7,7 +7,6 @@ import platform
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from mnetdsl.backends.iree.session import Array, SessionError
 from mnetdsl.backends.iree.versions import IREE_VERSION, RUNTIME
 from mnetdsl.diagnostics import MnetError, error
+from mnetdsl.files import work_folder
 
 TIME_LIMIT = 1800.0
 """Seconds of a run. The largest network takes a minute; one that needs this many does not end."""
@@ -77,7 +77,7 @@ class EmulatedSession:
 
     def call(self, inputs: Sequence[Array], outputs: Sequence[tuple[tuple[int, ...], str]]) -> list[Array]:
         """As `Session.call`."""
-        with tempfile.TemporaryDirectory(prefix="mnet-emulated-") as name:
+        with work_folder("emulated") as name:
             folder = Path(name)
             (folder / "module.vmfb").write_bytes(self._vmfb)
             for index, array in enumerate(inputs):

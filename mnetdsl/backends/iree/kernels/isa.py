@@ -145,7 +145,7 @@ BYTE_ISAS: tuple[ByteIsa, ...] = (
         signed=True,
         round=4,
         split=2,
-        beside=(1, 0, 4),
+        beside=(1, 0, 6),
     ),
     ByteIsa(
         "neon",
@@ -156,7 +156,7 @@ BYTE_ISAS: tuple[ByteIsa, ...] = (
         order=((0,), (1,), (2,), (3,)),
         round=2,
         split=2,
-        beside=(1, 0, 4),
+        beside=(1, 2, 6),
     ),
 )
 """Best first, as `ISAS`."""

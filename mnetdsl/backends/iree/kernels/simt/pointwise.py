@@ -8,6 +8,7 @@ input [M, K], weights [K, N], bias [N], residual and output [M, N]; K and N are 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from iree.compiler.dialects import arith
 
@@ -38,9 +39,10 @@ FEW_ROWS = 8
 
 
 @dataclass(frozen=True)
-class SimtPointwise(Simt):
-    """A workgroup makes 32 x 32 outputs, through tiles of both operands in shared memory."""
+class _Product(Simt):
+    """What both ways to compute it share; `KIND` stands in the name."""
 
+    KIND: ClassVar[str]
     rows: int
     depth: int
     channels: int
@@ -50,12 +52,7 @@ class SimtPointwise(Simt):
     @property
     def name(self) -> str:
         suffix = "_add" if self.residual else ""
-        return f"simt_pointwise_{self.rows}x{self.depth}x{self.channels}_{self.activation}{suffix}"
-
-    @property
-    def grid(self) -> Grid:
-        """Workgroups along channels and rows."""
-        return self.channels // TILE, -(-self.rows // TILE)
+        return f"simt_{self.KIND}_{self.rows}x{self.depth}x{self.channels}_{self.activation}{suffix}"
 
     @property
     def inputs(self) -> tuple[Buffer, ...]:
@@ -65,6 +62,18 @@ class SimtPointwise(Simt):
     @property
     def outputs(self) -> tuple[Buffer, ...]:
         return (Buffer(self.rows * self.channels),)
+
+
+@dataclass(frozen=True)
+class SimtPointwise(_Product):
+    """A workgroup makes 32 x 32 outputs, through tiles of both operands in shared memory."""
+
+    KIND: ClassVar[str] = "pointwise"
+
+    @property
+    def grid(self) -> Grid:
+        """Workgroups along channels and rows."""
+        return self.channels // TILE, -(-self.rows // TILE)
 
     def emit(self, group: tuple[Position, Position], *memories: Memory) -> None:
         source, weights, bias, *others, target = memories
@@ -107,32 +116,14 @@ class SimtPointwise(Simt):
 
 
 @dataclass(frozen=True)
-class SimtRows(Simt):
+class SimtRows(_Product):
     """The same for few rows: an invocation an output."""
 
-    rows: int
-    depth: int
-    channels: int
-    activation: str = "none"
-    residual: bool = False
-
-    @property
-    def name(self) -> str:
-        suffix = "_add" if self.residual else ""
-        return f"simt_rows_{self.rows}x{self.depth}x{self.channels}_{self.activation}{suffix}"
+    KIND: ClassVar[str] = "rows"
 
     @property
     def grid(self) -> Grid:
         return elements_grid(self.rows * self.channels)
-
-    @property
-    def inputs(self) -> tuple[Buffer, ...]:
-        sizes = (self.rows * self.depth, self.depth * self.channels, self.channels)
-        return (*map(Buffer, sizes), *(self.outputs if self.residual else ()))
-
-    @property
-    def outputs(self) -> tuple[Buffer, ...]:
-        return (Buffer(self.rows * self.channels),)
 
     def emit(self, group: tuple[Position, Position], *memories: Memory) -> None:
         source, weights, bias, *others, target = memories

@@ -68,11 +68,12 @@ def _pairs(sums: MlirValue, numbers: MlirValue, weights: MlirValue) -> MlirValue
 
 
 def _signed_quads(sums: MlirValue, numbers: MlirValue, weights: MlirValue) -> MlirValue:
-    return called("llvm.aarch64.neon.sdot.v4i32.v16i8", [sums, numbers, weights], sums.type)
+    # The last operand may be a lane, which the instruction itself spreads.
+    return called("llvm.aarch64.neon.sdot.v4i32.v16i8", [sums, weights, numbers], sums.type)
 
 
 def _singles(sums: MlirValue, numbers: MlirValue, weights: MlirValue) -> MlirValue:
-    return arith.addi(sums, called("llvm.aarch64.neon.smull.v4i32", [numbers, weights], sums.type))
+    return arith.addi(sums, called("llvm.aarch64.neon.smull.v4i32", [weights, numbers], sums.type))
 
 
 def _halves(dot: Dot) -> Dot:
