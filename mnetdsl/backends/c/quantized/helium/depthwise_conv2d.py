@@ -29,6 +29,10 @@ _SLACK = {3: 1, 5: 3}
 """Quads that the last gather of a row reads behind its first one."""
 _COLUMNS = {1: 4, 2: 8}
 """Stride -> columns of outputs that a step of the kernel makes."""
+_MAP_MEMORY = 4096
+"""Bytes of scratch memory up to which the quads of a whole map are made before its outputs."""
+_MAP_COLUMNS = 16
+"""Columns of outputs up to which a kernel is made for their number."""
 _REACH = 2**16
 """Bytes from the first to any other output of a step stay below this."""
 
@@ -54,18 +58,33 @@ def choose(op: DepthwiseConv2d) -> Choice:
 
     A layer whose output is as large as its input goes over 16 channels at a time and may be made in place. Others go
     over all channels row by row, and their output may follow the input closely, where that saves more than it costs.
+    Small maps are copied whole, 16 channels at a time, and a kernel takes all rows of a channel in turn.
     """
     portable = depthwise_conv2d.choose(op)
+    sources = ("quantized", "helium/common", *(("helium/patterns",) if _size(op) == 3 else ()), "helium/quads")
+    if _by_map(op):
+        mode = Mode("forward", (_in_place(op),), Scratch(_map_quads(op), 1))
+        return replace(portable, sources=sources, modes=(mode,))
     rings = _rings(op)
     mode = Mode("forward", (_in_place(op),), Scratch(rings, 1))
     if _row_by_row(op):
         ahead = Clearance(above=op.input.type.byte_size, below=_sweep(op).forward())
         mode = Mode("forward", (ahead,), Scratch(rings * _blocks(op), 1))
-    return replace(portable, sources=("quantized", "helium/common", "helium/quads"), modes=(mode,))
+    return replace(portable, sources=sources, modes=(mode,))
 
 
 def _size(op: DepthwiseConv2d) -> int:
     return op.filter.type.shape[0]
+
+
+def _map_quads(op: DepthwiseConv2d) -> int:
+    """Bytes of the quads of all rows, 16 channels of them."""
+    stride, (height, columns) = op.strides[0], op.type.shape[1:3]
+    return QUAD * (-(-height // (3 - stride)) + 1) * (-(-columns // (3 - stride)) + 1)
+
+
+def _by_map(op: DepthwiseConv2d) -> bool:
+    return _size(op) == 3 and op.type.shape[2] <= _MAP_COLUMNS and _map_quads(op) <= _MAP_MEMORY
 
 
 def _rings(op: DepthwiseConv2d) -> int:
@@ -119,8 +138,11 @@ def emit(op: DepthwiseConv2d, emitter: Emitter) -> Sequence[Call]:
     finish = finish_of(op, emitter)
     stride, edge = op.strides[0], _edge(op)
     size = _size(op)
-    function = f"helium_depthwise_{size}_{stride}_{edge}_{finish.kind}"
-    emitter.kernel("helium/depthwise_kernel", function, size=size, stride=stride, edge=edge, kind=finish.kind)
+    if _by_map(op):
+        function = _map_kernel(op, finish.kind, emitter)
+    else:
+        function = f"helium_depthwise_{size}_{stride}_{edge}_{finish.kind}"
+        emitter.kernel("helium/depthwise_kernel", function, size=size, stride=stride, edge=edge, kind=finish.kind)
     source = grid(op.input.type)
     sizes = emitter.shape(
         "quads",
@@ -137,6 +159,16 @@ def emit(op: DepthwiseConv2d, emitter: Emitter) -> Sequence[Call]:
     stream = emitter.add(f"{op.name}.stream", pack(taps_of(op, emitter), finish), "Helium")
     pointers = (emitter.address(op.input), emitter.address(op.result), emitter.scratch(ElementType.I8))
     return (Call(function, (sizes, *pointers, stream)),)
+
+
+def _map_kernel(op: DepthwiseConv2d, kind: str, emitter: Emitter) -> str:
+    """Name, without the prefix, of the kernel for whole maps of so many columns."""
+    stride, (height, columns) = op.strides[0], op.type.shape[1:3]
+    single, rows = (height % 2, height // 2) if stride == 1 else (0, height)
+    name = f"helium_depthwise_map_{stride}_{columns}{'r' if rows else ''}{'s' if single else ''}_{kind}"
+    values = {"stride": stride, "width": columns, "rows": int(rows > 0), "single": single}
+    emitter.kernel("helium/depthwise_map", name, kind=kind, **values)
+    return name
 
 
 def pack(taps: NDArray[np.int8], finish: Finish) -> NDArray[np.int32]:
