@@ -1,5 +1,5 @@
-"""The converter's traces undone where no bit changes: pads in front of convolutions, clamps on their own or implied by
-ranges, and the sums and products that stand for hard_swish in float networks."""
+"""The converter's traces undone where no bit changes: layers that nobody needs, pads in front of convolutions, clamps
+on their own or implied by ranges, and the sums and products that stand for hard_swish in float networks."""
 
 from __future__ import annotations
 
@@ -22,6 +22,20 @@ def simplify(graph: ImportGraph) -> ImportGraph:
     for step in STEPS:
         graph = step(graph)
     return graph
+
+
+def drop_unread(graph: ImportGraph) -> ImportGraph:
+    """Layers that no output needs, such as those whose reader turned out to need a constant alone."""
+    wanted = {output.value for output in graph.outputs}
+    kept = []
+    for layer in reversed(graph.layers):
+        if layer.output in wanted:
+            kept.append(layer)
+            wanted.update(layer.inputs)
+    if len(kept) == len(graph.layers):
+        return graph
+    note = f"{len(graph.layers) - len(kept)} layers are not needed for any output: left out"
+    return replace(graph, layers=tuple(reversed(kept)), notes=(*graph.notes, note))
 
 
 def fold_pads(graph: ImportGraph) -> ImportGraph:
@@ -193,6 +207,7 @@ def _join(graph: ImportGraph, rule: Rule) -> ImportGraph:
 
 
 STEPS: tuple[Callable[[ImportGraph], ImportGraph], ...] = (
+    drop_unread,
     fold_pads,
     carry_clamps,
     name_implied_clamps,

@@ -13,7 +13,8 @@ from ai_edge_litert import schema_py_generated as schema
 from mnetdsl.diagnostics import MnetError
 from mnetdsl.importers.tflite import import_bytes, import_tflite
 from mnetdsl.importers.tflite import schema as packages
-from tests.importers.tflite.models import Maker, mobile, quantization
+from mnetdsl.sema import check_text
+from tests.importers.tflite.models import Maker, mobile, quantization, variety
 
 
 def problem(data: bytes) -> MnetError:
@@ -64,6 +65,17 @@ def test_a_tensor_with_two_sources_is_refused() -> None:
         maker.graph.operators[2].outputs = maker.graph.operators[1].outputs
 
     assert code(changed(twice)) == "MN1702"
+
+
+@pytest.mark.parametrize("kind", ["float32", "int8"])
+def test_layers_whose_reader_does_not_need_them_are_left_out_and_counted(kind: str) -> None:
+    maker = variety(kind)
+    (product,) = (entry for entry in maker.model.operatorCodes if entry.builtinCode == schema.BuiltinOperator.MUL)
+    product.builtinCode = schema.BuiltinOperator.RELU  # of the features alone, without their gate
+    imported = import_bytes(maker.packed(), "net.tflite")
+    assert "4 layers are not needed for any output: left out" in imported.notes
+    assert "sigmoid" not in imported.files["net.mnet"].decode()
+    assert check_text(imported.files["net.mnet"].decode()) == ()
 
 
 def test_numbers_of_tensors_that_do_not_exist_are_refused() -> None:
