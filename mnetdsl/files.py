@@ -12,8 +12,12 @@ import shutil
 import stat
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from mnetdsl.diagnostics import Diagnostic, MnetError, error
+
+if TYPE_CHECKING:
+    from tempfile import TemporaryDirectory
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -56,6 +60,22 @@ def read_bytes(path: str | Path, *, what: str = "file", limit: int = MAX_WEIGHTS
             return b"".join(pieces)
     except (OSError, ValueError) as problem:
         raise MnetError(_read_error(path, what, problem)) from None
+
+
+def work_folder(purpose: str) -> TemporaryDirectory[str]:
+    """A folder of our own that goes with the object, `purpose` in its name. Raises MN0911 where none can be made."""
+    from tempfile import TemporaryDirectory
+
+    try:
+        return TemporaryDirectory(prefix=f"mnet-{purpose}-", ignore_cleanup_errors=True)
+    except OSError as problem:
+        raise MnetError(
+            error(
+                "MN0911",
+                f"no temporary folder can be made: {problem.strerror or problem}",
+                help="set TMPDIR to a folder that can be written",
+            )
+        ) from None
 
 
 def write_whole(path: str | Path, data: bytes) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 from mnetdsl.backends.c import CPackage, Options, generate
 from mnetdsl.backends.qemu.image import FLAGS
 from mnetdsl.backends.qemu.map_file import model_sizes
-from mnetdsl.backends.qemu.toolchain import compile_all, link, work_folder
+from mnetdsl.backends.qemu.toolchain import compile_all, link
 from mnetdsl.cost.instructions import predict, work
 from mnetdsl.diagnostics import MnetError
-from mnetdsl.files import write_folder
+from mnetdsl.files import work_folder, write_folder
 from mnetdsl.ir.core import Module
 from mnetdsl.plan import Arena, Memory
 from mnetdsl.targets import Core
@@ -120,7 +120,7 @@ def forecast(module: Module, core: Core, memories: Sequence[Memory] = ()) -> For
 def _linked(package: CPackage, core: Core) -> tuple[int, int, int, int]:
     """Code, constants, variables and bytes of a context, of a program that calls the model."""
     name = package.program.name
-    folder = work_folder()
+    folder = work_folder("firmware")
     path = Path(folder.name)
     write_folder(path, {**package.files, f"{_CALLER}.c": _caller(name).encode()})
     jobs = [(f"{part}.c", f"{part}.o", FLAGS) for part in (name, f"{name}_weights")]

@@ -11,7 +11,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -30,6 +29,7 @@ from mnetdsl.bench.machine import processor_name
 from mnetdsl.cost.macs import RULES
 from mnetdsl.diagnostics import ExitCode, MnetError, error
 from mnetdsl.diagnostics.suggest import did_you_mean
+from mnetdsl.files import work_folder
 from mnetdsl.interpreter import run as interpret
 from mnetdsl.ir.core import Module
 
@@ -70,7 +70,7 @@ def measure(request: Request) -> HostReport:
     inputs = random_inputs(module)
     named = dict(zip((port.name for port in module.graph.inputs), inputs, strict=True))
     reference = interpret(module, named)
-    with tempfile.TemporaryDirectory(prefix="mnet-bench-") as name:
+    with work_folder("bench") as name:
         folder = Path(name)
         request.progress("preparing files")
         peak_macs = prepare(

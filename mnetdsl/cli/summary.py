@@ -159,18 +159,12 @@ def _memory_json(plan: Plan) -> dict[str, object]:
 
 
 def _print_memory(plan: Plan) -> None:
-    from mnetdsl.files import format_size
-
     peak = " and ".join(buffer.name for buffer in plan.peak_buffers)
-    print(
-        f"{format_size(plan.arena_bytes)} bytes of RAM as C ({plan.arena_bytes:,}, at least {plan.lower_bound:,})"
-        f"{': ' + peak if peak else ''}"
-    )
+    print(f"{plan.arena_bytes:,} bytes of RAM as C (at least {plan.lower_bound:,}){': ' + peak if peak else ''}")
 
 
 def _print_text(summary: Summary) -> None:
     from mnetdsl.cli.console import print_table
-    from mnetdsl.files import format_size
 
     print(summary.name)
     for kind, ports in (("input", summary.inputs), ("output", summary.outputs)):
@@ -194,9 +188,7 @@ def _print_text(summary: Summary) -> None:
     )
     print()
     print(f"{summary.parameters:,} parameters, {_millions(summary.macs)} multiply-accumulates")
-    print(
-        f"{format_size(summary.weight_bytes)} bytes of weights, {summary.statistics:,} batch-norm statistics included"
-    )
+    print(f"{summary.weight_bytes:,} bytes of weights, {summary.statistics:,} batch-norm statistics included")
 
 
 def _groups(layers: Sequence[LayerCost]) -> list[list[LayerCost]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf
 
 from mnetdsl.backends.runners import Runner, check_backend, make_runner
 from mnetdsl.diagnostics import Diagnostic, MnetError, error
@@ -15,6 +14,7 @@ from mnetdsl.passes.pipelines import optimize
 from mnetdsl.quantize.apply import quantizable
 from mnetdsl.validate.cases import Cases, make_cases
 from mnetdsl.validate.compare import NOT_FINITE, TOLERANCE, Array, Difference
+from mnetdsl.validate.judge import judge
 from mnetdsl.validate.report import BackendResult, Comparison, Failure, ValidationReport
 from mnetdsl.validate.scale import Sums
 from mnetdsl.validate.tflite import Reference
@@ -40,16 +40,11 @@ class ReferenceReport(ValidationReport):
             if backend.failure is not None:
                 yield from backend.failure.diagnostics
             elif backend.first_past is not None:
-                yield _differs(backend, backend.first_past, self.tolerance)
+                yield _differs(backend, backend.first_past)
 
 
-def _differs(backend: BackendResult, first: Comparison, tolerance: float) -> Diagnostic:
-    found = first.problem or (
-        f"by up to {first.absolute:g} steps"
-        if tolerance == 0
-        else f"error {first.absolute:.2e}, {first.relative:.2e} of the largest magnitude {first.peak:.3g}; "
-        f"at most {tolerance:g} is accepted"
-    )
+def _differs(backend: BackendResult, first: Comparison) -> Diagnostic:
+    found = first.difference()
     if first.problem == NOT_FINITE:
         found = "TensorFlow Lite itself gets values that are not finite"
     return error(
@@ -186,12 +181,12 @@ class _Subject:
     def result(self, tolerance: float) -> BackendResult:
         loose = behind_float(self.module) if tolerance == 0 else frozenset()
         layers = tuple(
-            _comparison(name, op.opcode, op, self.differences[name], tolerance, loose)
+            _judged(op, self.differences[name], tolerance, loose)
             for name, op in self.layers.items()
             if name in self.differences
         )
         outputs = tuple(
-            _comparison(port.name, "output", port, self.differences[_output(port.name)], tolerance, loose)
+            _judged(port, self.differences[_output(port.name)], tolerance, loose)
             for port in self.module.graph.outputs
             if _output(port.name) in self.differences
         )
@@ -202,23 +197,9 @@ def _output(name: str) -> str:
     return f"output {name}"
 
 
-def _comparison(
-    name: str, operation: str, place: Op | Port, difference: Difference, tolerance: float, loose: frozenset[Value]
-) -> Comparison:
+def _judged(place: Op | Port, difference: Difference, tolerance: float, loose: frozenset[Value]) -> Comparison:
     """loose: values that need not have the same bits."""
     value = place.result if isinstance(place, Op) else place.value
-    type = value.type
-    agrees = difference.relative <= tolerance
-    if value in loose and difference.problem is None:
-        agrees = difference.relative <= TOLERANCE if type.quantization is None else difference.absolute <= 1
-    return Comparison(
-        name=name,
-        operation=operation,
-        location=place.location,
-        shape=type.shape,
-        peak=difference.peak,
-        absolute=inf if difference.problem else difference.absolute,
-        relative=difference.relative,
-        problem=difference.problem,
-        agrees=agrees,
-    )
+    if value not in loose:
+        return judge(place, difference, tolerance)
+    return judge(place, difference, TOLERANCE, steps=0 if value.type.quantization is None else 1)

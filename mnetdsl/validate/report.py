@@ -17,7 +17,7 @@ class Comparison:
 
     `peak` is the reference's largest magnitude, in front of its activation too, `relative` is `absolute / peak`.
     `problem` says why nothing could be compared (a missing result, another shape, NaN); both errors are infinite then.
-    `exact`: these are stored integers, which must be equal bit by bit.
+    `integers`: these are stored integers, of which `accepted` counts steps; of real numbers it is a relative error.
     """
 
     name: str
@@ -29,7 +29,26 @@ class Comparison:
     relative: float
     problem: str | None
     agrees: bool
-    exact: bool = False
+    integers: bool = False
+    accepted: float = 0.0
+
+    @property
+    def exact(self) -> bool:
+        """Whether the bits must be equal."""
+        return self.accepted == 0
+
+    def difference(self) -> str:
+        """What is wrong, in words: steps of integers, errors of real numbers."""
+        if self.problem is not None:
+            return self.problem
+        if self.integers:
+            steps = "1 step" if self.absolute == 1 else f"{self.absolute:g} steps"
+            return f"up to {steps} apart; " + (
+                "stored integers must be equal" if self.exact else f"at most {self.accepted:g} is accepted"
+            )
+        return f"error {self.absolute:.2e}, {self.relative:.2e} of the largest magnitude {self.peak:.3g}; " + (
+            "here the bits must be equal" if self.exact else f"at most {self.accepted:g} is accepted"
+        )
 
     def as_json(self) -> dict[str, object]:
         return {
@@ -137,10 +156,10 @@ class ValidationReport:
             if backend.failure is not None:
                 yield from backend.failure.diagnostics
             elif backend.first_past is not None:
-                yield _mismatch(backend, backend.first_past, self.tolerance)
+                yield _mismatch(backend, backend.first_past)
 
 
-def _mismatch(backend: BackendResult, first: Comparison, tolerance: float) -> Diagnostic:
+def _mismatch(backend: BackendResult, first: Comparison) -> Diagnostic:
     what = f"`{first.name}` ({first.operation})"
     if first.problem == NOT_FINITE:
         return error(
@@ -149,16 +168,12 @@ def _mismatch(backend: BackendResult, first: Comparison, tolerance: float) -> Di
             location=str(first.location),
             help="look at the weights of this layer and of those before it",
         )
-    found = first.problem or (
-        f"error {first.absolute:.2e}, {first.relative:.2e} of the largest magnitude {first.peak:.3g}; "
-        + ("stored integers must be equal" if first.exact else f"at most {tolerance:g} is accepted")
-    )
     notes: tuple[str, ...] = ()
     if backend.layers and first in backend.outputs:
         notes = ("every layer agrees where it is observed: the difference arises where layers are joined",)
     return error(
         "MN1301",
-        f"`{backend.name}` differs from the interpreter, first in {what}: {found}",
+        f"`{backend.name}` differs from the interpreter, first in {what}: {first.difference()}",
         location=str(first.location),
         help="`mnet validate --format json` lists every layer",
         notes=notes,

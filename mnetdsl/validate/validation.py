@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +11,12 @@ from numpy.typing import NDArray
 from mnetdsl.backends.runners import Runner, check_backend, make_runner
 from mnetdsl.diagnostics import MnetError
 from mnetdsl.interpreter import check_inputs, run
-from mnetdsl.ir.core import Module, Op, Port
+from mnetdsl.ir.core import Module, Op
 from mnetdsl.passes.pipelines import optimize
 from mnetdsl.validate.cases import Cases, make_cases
 from mnetdsl.validate.compare import TOLERANCE, Difference
-from mnetdsl.validate.report import BackendResult, Comparison, Failure, ValidationReport
+from mnetdsl.validate.judge import judge
+from mnetdsl.validate.report import BackendResult, Failure, ValidationReport
 from mnetdsl.validate.scale import Sums
 
 Array = NDArray[np.generic]
@@ -130,34 +130,9 @@ class _Subject:
 
     def result(self, module: Module, layers: Mapping[str, Op], tolerance: float) -> BackendResult:
         outputs = tuple(
-            _output(port, self.outputs[port.name], tolerance)
+            judge(port, self.outputs[port.name], tolerance)
             for port in module.graph.outputs
             if port.name in self.outputs
         )
-        observed = tuple(_layer(op, self.layers[name], tolerance) for name, op in layers.items() if name in self.layers)
+        observed = tuple(judge(op, self.layers[name], tolerance) for name, op in layers.items() if name in self.layers)
         return BackendResult(self.name, outputs, observed, self.failure)
-
-
-def _layer(op: Op, difference: Difference, tolerance: float) -> Comparison:
-    return _comparison(op.name, op.opcode, op, difference, tolerance)
-
-
-def _output(port: Port, difference: Difference, tolerance: float) -> Comparison:
-    return _comparison(port.name, "output", port, difference, tolerance)
-
-
-def _comparison(name: str, operation: str, place: Op | Port, difference: Difference, tolerance: float) -> Comparison:
-    type = place.type if isinstance(place, Op) else place.value.type
-    exact = not type.element.is_float
-    return Comparison(
-        name=name,
-        operation=operation,
-        location=place.location,
-        shape=type.shape,
-        peak=difference.peak,
-        absolute=inf if difference.problem else difference.absolute,
-        relative=difference.relative,
-        problem=difference.problem,
-        agrees=difference.relative <= (0.0 if exact else tolerance),
-        exact=exact,
-    )

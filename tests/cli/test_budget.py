@@ -18,6 +18,7 @@ def test_a_deployment_is_held_to_the_ram_of_its_target(folder: Path) -> None:
     text = refused(mnet("check", "tiny.mnet", cwd=folder), "MN1103", exit_code=3)
     assert "needs 768 bytes of RAM, 512 are available: 256 too many" in text
     assert "tiny.mnet:7" in text
+    assert "`image` (768 bytes)" in text
     refused(
         mnet("compile", "tiny.mnet", "--weights", "random:1", "--target", "host-c", "-o", "out", cwd=folder),
         "MN1103",

@@ -55,7 +55,7 @@ def over_budget(module: Module, plan: Plan, budget: Budget) -> Iterator[Diagnost
             f"{flash - budget.flash:,} too many",
             location=str(largest.location),
             help="lower the width multiplier, or quantize the weights to int8",
-            notes=f"the largest is `{largest.name}` ({format_size(largest.type.byte_size)})",
+            notes=f"the largest is `{largest.name}` ({largest.type.byte_size:,} bytes)",
         )
 
 
@@ -81,7 +81,7 @@ def _met(buffers: Sequence[Buffer]) -> str:
     """The largest of them."""
     large = sorted(buffers, key=lambda buffer: -buffer.size)[:_SHOWN] if len(buffers) > _SHOWN else buffers
     more = f" and {len(buffers) - _SHOWN} more" if len(buffers) > _SHOWN else ""
-    return " and ".join(f"`{buffer.name}` ({format_size(buffer.size)})" for buffer in large) + more
+    return " and ".join(f"`{buffer.name}` ({buffer.size:,} bytes)" for buffer in large) + more
 
 
 _SHOWN = 6

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from mnetdsl.backends.c.observation import empty_result, showing_layers, shown_i
 from mnetdsl.backends.c.render import host_files
 from mnetdsl.backends.c.toolchain import compile_objects, find_compiler, library_suffix, link_library
 from mnetdsl.diagnostics import ExitCode, MnetError, error
-from mnetdsl.files import write_folder
+from mnetdsl.files import work_folder, write_folder
 from mnetdsl.interpreter import check_inputs
 from mnetdsl.ir.core import Module
 
@@ -35,7 +34,7 @@ class HostLibrary:
     def __init__(self, package: CPackage, flags: Sequence[str] = FLAGS) -> None:
         compiler = find_compiler()
         program = package.program
-        self._folder = _work_folder()
+        self._folder = work_folder("c")
         folder = Path(self._folder.name)
         write_folder(folder, {**package.files, **host_files(program)})
         sources = [folder / f"{program.name}.c", folder / f"{program.name}_weights.c", folder / "mnet_host.c"]
@@ -129,19 +128,6 @@ class HostRunner:
                     exit_code=ExitCode.INTERNAL,
                 )
         return {**layers, **outputs}
-
-
-def _work_folder() -> tempfile.TemporaryDirectory[str]:
-    try:
-        return tempfile.TemporaryDirectory(prefix="mnet-c-", ignore_cleanup_errors=True)
-    except OSError as problem:
-        raise MnetError(
-            error(
-                "MN0911",
-                f"no temporary folder can be made: {problem.strerror or problem}",
-                help="set TMPDIR to a folder that can be written",
-            )
-        ) from None
 
 
 def _load(library: Path) -> ctypes.CDLL:

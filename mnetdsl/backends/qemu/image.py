@@ -14,8 +14,8 @@ from mnetdsl.backends.c import CPackage
 from mnetdsl.backends.qemu.board import image_files
 from mnetdsl.backends.qemu.machines import Machine
 from mnetdsl.backends.qemu.map_file import Sizes, model_sizes
-from mnetdsl.backends.qemu.toolchain import compile_all, emulate, find_compiler, find_emulator, link, work_folder
-from mnetdsl.files import write_folder
+from mnetdsl.backends.qemu.toolchain import compile_all, emulate, find_compiler, find_emulator, link
+from mnetdsl.files import work_folder, write_folder
 from mnetdsl.targets import OPTIMIZATION
 
 FLAGS = ("-std=c99", OPTIMIZATION, "-ffunction-sections", "-fdata-sections")
@@ -44,7 +44,7 @@ class Image:
         find_emulator()
         self.package = package
         self.machine = machine
-        self._folder = work_folder()
+        self._folder = work_folder("qemu")
         self._built: set[Build] = set()
         write_folder(self._path, {**package.files, **image_files(package.program, machine)})
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,20 +43,6 @@ def find_emulator() -> str:
             )
         )
     return path
-
-
-def work_folder() -> tempfile.TemporaryDirectory[str]:
-    """A folder for one image. Raises MN0911 where none can be made."""
-    try:
-        return tempfile.TemporaryDirectory(prefix="mnet-qemu-", ignore_cleanup_errors=True)
-    except OSError as problem:
-        raise MnetError(
-            error(
-                "MN0911",
-                f"no temporary folder can be made: {problem.strerror or problem}",
-                help="set TMPDIR to a folder that can be written",
-            )
-        ) from None
 
 
 def compile_all(folder: Path, jobs: Sequence[tuple[str, str, Sequence[str]]], flags: Sequence[str]) -> None:
