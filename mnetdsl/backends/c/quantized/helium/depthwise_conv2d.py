@@ -48,7 +48,7 @@ def fits(op: DepthwiseConv2d) -> bool:
         and stride in _COLUMNS
         and op.dilations == (1, 1)
         and op.input.type.shape[3] % 4 == 0
-        and op.padding[0] >= 0
+        and min(op.padding[0], op.padding[2]) >= 0
         and (op.type.shape[2] + _COLUMNS[stride]) * op.type.shape[3] < _REACH
     )
 
