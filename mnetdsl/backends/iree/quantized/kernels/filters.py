@@ -19,11 +19,11 @@ from mnetdsl.backends.iree.quantized.kernels.depthwise import ByteDepthwise, cho
 from mnetdsl.backends.iree.quantized.kernels.finish import Finish
 from mnetdsl.backends.iree.quantized.kernels.finishes import finish_of
 from mnetdsl.backends.iree.quantized.kernels.float_finish import FloatFinish
-from mnetdsl.backends.iree.quantized.kernels.maps import HALF_RANGE, byte_isa, byte_map, raised_tensor, run, unsigned
+from mnetdsl.backends.iree.quantized.kernels.maps import HALF_RANGE, byte_isa, byte_map, framed, run, unsigned
 from mnetdsl.backends.iree.quantized.kernels.pointwise import BytePointwise, quads
 from mnetdsl.backends.iree.quantized.kernels.tiles import ByteTiles, tile_order, tile_weights
 from mnetdsl.backends.iree.quantized.layer import Array, Numbers
-from mnetdsl.backends.iree.tensors import MlirValue, padded, reshaped
+from mnetdsl.backends.iree.tensors import MlirValue
 from mnetdsl.ir.core import Op
 from mnetdsl.ir.ops.conv2d import Conv2d
 from mnetdsl.ir.ops.dense import Dense
@@ -127,20 +127,17 @@ def _lowered(isa: ByteIsa) -> int:
 def _tiles(shop: Workshop, numbers: Numbers, finish: Finish | FloatFinish, order: Array) -> Parts:
     op = numbers.op
     assert isinstance(op, Conv2d)
-    map = byte_map(shop, op.input)
-    source, depth = map.value, map.pitch
+    depth = padded_size(op.input.type.shape[-1], byte_isa(shop).lanes)
     border = unsigned(numbers.source, numbers.source.zero_point)
     _, height, width, _ = op.input.type.shape
     if _is_pointwise(op):
+        source = byte_map(shop, op.input).value
         window = Window((1, height * width), (1, 1), (1, 1), (0, 0, 0, 0))
     else:
         top, bottom, left, right = op.padding
         size = (top + height + bottom, left + width + right)
         window = Window.of((1, *size, depth), op.filter.type.shape, op.strides, (0, 0, 0, 0))
-        if any(op.padding):
-            whole = reshaped(source, (1, height, width, depth))
-            around = padded(whole, op.padding, border - 256 if border > 127 else border)
-            source = reshaped(around, (prod(size) * depth,))
+        source = framed(shop, op.input, depth, (top, bottom, left, right), border)
     kernel = ByteTiles(window, depth, len(order), prod(window.size) * depth, finish)
     taps = np.pad(
         numbers.filter,
@@ -156,9 +153,8 @@ def _convolution(shop: Workshop, numbers: Numbers, op: Conv2d, finish: Finish | 
     top, bottom, left, right = op.padding
     depth = op.input.type.shape[-1]
     border = unsigned(numbers.source, numbers.source.zero_point)
-    unpadded = raised_tensor(shop, op.input)
     # A row more than the window reads: the last step of a row may read behind it.
-    map = padded(unpadded, (top, bottom + 1, left, right), border - 256 if border > 127 else border)
+    map = framed(shop, op.input, depth, (top, bottom + 1, left, right), border)
     _, height, width, _ = op.input.type.shape
     size = (top + height + bottom, left + width + right)
     window = Window.of((1, *size, depth), op.filter.type.shape, op.strides, (0, 0, 0, 0))
@@ -169,7 +165,7 @@ def _convolution(shop: Workshop, numbers: Numbers, op: Conv2d, finish: Finish | 
     matrix = _padded(window_quads(parts, kernel.steps), channels)
     moved = (border - _lowered(isa)) * matrix.astype(np.int64).sum(axis=(0, 1))
     bias = _padded(numbers.plain_bias, channels) - moved
-    return kernel, reshaped(map, (bytes,)), quads(isa, matrix, block.vectors * isa.lanes), bias
+    return kernel, map, quads(isa, matrix, block.vectors * isa.lanes), bias
 
 
 def _depthwise(

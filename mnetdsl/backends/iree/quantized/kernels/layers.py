@@ -33,24 +33,36 @@ from mnetdsl.numerics.scales import product_factor
 
 
 def lookup(shop: Workshop, op: Op) -> str | Unsuitable:
-    """A table; one that changes nothing, such as that of a u8 image stored as i8, is another name for the bytes."""
+    """A table, or one a channel; one that changes nothing, such as that of a u8 image stored as i8, is another name for
+    the bytes."""
     assert isinstance(op, Lookup)
-    stored = shop.scope.stored(op.table)
-    if stored is None or stored.shape != (256,) or op.input.type.element.byte_width != 1 or stored.itemsize != 1:
+    isa, stored = byte_isa(shop), shop.scope.stored(op.table)
+    if stored is None or op.input.type.element.byte_width != 1 or stored.itemsize != 1:
         return Unsuitable("its table is not one of 256 bytes")
     flip = np.uint8(HALF_RANGE)
-    table = stored.view(np.uint8) ^ (flip if op.type.element is ElementType.I8 else np.uint8(0))
+    tables = stored.view(np.uint8) ^ (flip if op.type.element is ElementType.I8 else np.uint8(0))
     if op.input.type.element is ElementType.I8:
-        table = np.roll(table, HALF_RANGE)
-    if np.array_equal(table, np.arange(256)):
-        source = shop.scope.packed(op.input, op.input.type.shape[-1])
+        tables = np.roll(tables, HALF_RANGE, axis=-1)
+    tables = tables.reshape(-1, 256)
+    depth = op.type.shape[-1]
+    if (tables == np.arange(256)).all():
+        source = shop.scope.packed(op.input, depth)
         if source.raised == (op.input.type.element is ElementType.I8):
             shop.scope.bind_packed(op.result, Packed(source.value, source.pitch, op.type.element is ElementType.I8))
             return "same_bytes"
-    source = byte_map(shop, op.input)
-    size = prod(op.type.shape[:-1]) * source.pitch
-    constant = shop.scope.prepared(f"{op.name}.packed", table_rows(byte_isa(shop), table.view(np.int8)))
-    return run(shop, op, ByteTable(size, byte_isa(shop)), [source.value, constant])
+    if (tables == tables[0]).all():
+        tables = tables[:1]
+    pixels = prod(op.type.shape[:-1])
+    narrow = depth < isa.lanes and pixels * depth % isa.lanes == 0
+    pitch = depth if narrow else padded_size(depth, isa.lanes)
+    kernel = ByteTable(pixels * pitch, isa, len(tables))
+    if len(tables) > 1 and (isa.tables != "vbmi" or not narrow or kernel.size < kernel.round):
+        return Unsuitable("its channels have tables of their own")
+    rows = np.concatenate([table_rows(isa, table.view(np.int8)).reshape(-1) for table in tables])
+    source = byte_map(shop, op.input, pitch)
+    result, *_ = shop.executables.dispatch(kernel, [source.value, shop.scope.prepared(f"{op.name}.packed", rows)])
+    shop.scope.bind_packed(op.result, Packed(result, pitch, op.type.element is ElementType.I8))
+    return kernel.name
 
 
 def add(shop: Workshop, op: Op) -> str | Unsuitable:

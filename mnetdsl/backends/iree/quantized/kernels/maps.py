@@ -7,7 +7,8 @@ from mnetdsl.backends.iree.kernels.isa import ByteIsa
 from mnetdsl.backends.iree.kernels.layers import Workshop
 from mnetdsl.backends.iree.kernels.packing import padded_size
 from mnetdsl.backends.iree.layout import Packed, raised
-from mnetdsl.backends.iree.tensors import MlirValue, reshaped
+from mnetdsl.backends.iree.quantized.kernels.frames import ByteFrame
+from mnetdsl.backends.iree.tensors import MlirValue
 from mnetdsl.ir.core import Op, Value
 from mnetdsl.ir.types import ElementType
 from mnetdsl.numerics.grid import Grid
@@ -30,9 +31,9 @@ def signed(grid: Grid, stored: int) -> int:
     return unsigned(grid, stored) - HALF_RANGE
 
 
-def byte_map(shop: Workshop, value: Value) -> Packed:
-    """`value` flat, channels padded to whole vectors, as unsigned bytes."""
-    packed = shop.scope.packed(value, padded_size(value.type.shape[-1], byte_isa(shop).lanes))
+def byte_map(shop: Workshop, value: Value, pitch: int | None = None) -> Packed:
+    """`value` flat, channels padded to whole vectors or to `pitch`, as unsigned bytes."""
+    packed = shop.scope.packed(value, pitch or padded_size(value.type.shape[-1], byte_isa(shop).lanes))
     if packed.raised == (value.type.element is ElementType.I8):
         return packed
     made = raised(packed)
@@ -40,12 +41,17 @@ def byte_map(shop: Workshop, value: Value) -> Packed:
     return made
 
 
-def raised_tensor(shop: Workshop, value: Value) -> MlirValue:
-    """A map [1, H, W, C] as unsigned bytes, without padded channels."""
-    packed = shop.scope.packed(value, value.type.shape[-1])
-    if packed.raised != (value.type.element is ElementType.I8):
-        packed = raised(packed)
-    return reshaped(packed.value, value.type.shape)
+def framed(shop: Workshop, value: Value, pitch: int, padding: tuple[int, int, int, int], border: int) -> MlirValue:
+    """A map [1, H, W, C] as unsigned bytes, `pitch` from pixel to pixel, flat, with pixels of `border` around it."""
+    packed = shop.scope.packed(value, pitch)
+    flip = packed.raised != (value.type.element is ElementType.I8)
+    if not any(padding) and not flip:
+        return packed.value
+    _, height, width, _ = value.type.shape
+    top, bottom, left, right = padding
+    kernel = ByteFrame(height, width * pitch, (top, bottom, left * pitch, right * pitch), border, flip)
+    (result,) = shop.executables.dispatch(kernel, [packed.value])
+    return result
 
 
 def run(shop: Workshop, op: Op, kernel: Kernel, arguments: list[MlirValue]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from iree.compiler import ir as mlir
 from iree.compiler.dialects import arith, vector
 from numpy.typing import NDArray
 
@@ -26,10 +27,12 @@ HALF = 128
 @dataclass(frozen=True)
 class ByteTable:
     """Entries of a table by unsigned bytes. input [size], table of `table_rows`, output [size]; size is a multiple of
-    the lanes."""
+    the lanes. `channels` tables, one behind the other, are those of neighbouring bytes in turn, of which there are
+    `round` or more."""
 
     size: int
     isa: ByteIsa
+    channels: int = 1
 
     @property
     def name(self) -> str:
@@ -37,11 +40,16 @@ class ByteTable:
 
     @property
     def grid(self) -> Grid:
-        return share(-(-self.size // self._wide), 4), 1
+        return share(-(-self.size // self.round), 4), 1
+
+    @property
+    def round(self) -> int:
+        """Bytes from one to the next of the first channel that stands first in a vector."""
+        return self.channels * self._wide
 
     @property
     def inputs(self) -> tuple[Buffer, ...]:
-        return (Buffer(self.size, "i8"), Buffer(self._rows * self._wide, "i8"))
+        return (Buffer(self.size, "i8"), Buffer(self.channels * self._rows * self._wide, "i8"))
 
     @property
     def outputs(self) -> tuple[Buffer, ...]:
@@ -57,6 +65,9 @@ class ByteTable:
         return TABLE // (SMALL if self.isa.tables == "shuffles" else self._wide)
 
     def emit(self, group: tuple[Position, Position], *memories: Memory) -> None:
+        if self.channels > 1:
+            self._emit_channels(group, *memories)
+            return
         source, table, target = memories
         wide, lanes = self._wide, self.isa.lanes
         rows = [table.vector(row * self._wide, self._wide) for row in range(self._rows)]
@@ -72,6 +83,33 @@ class ByteTable:
             repeated = vector.ShuffleOp(*[source.vector(at, lanes)] * 2, [i % lanes for i in range(wide)]).result
             found = find(repeated, rows)
             target.store(vector.ExtractStridedSliceOp(vector_of(lanes, 8), found, [0], [lanes], [1]).result, at)
+
+    def _emit_channels(self, group: tuple[Position, Position], source: Memory, table: Memory, target: Memory) -> None:
+        wide, count = self._wide, self.channels
+        tables = [
+            [table.vector((channel * self._rows + row) * wide, wide) for row in range(self._rows)]
+            for channel in range(count)
+        ]
+        find = _FOUND[self.isa.tables]
+        rounds = -(-self.size // self.round)
+        each = -(-rounds // self.grid[0])
+        with loop(group[0] * each, least(group[0] * each + each, rounds)) as number:
+            # The last round begins so that it ends with the map: a whole number of pixels before it.
+            start = least(number * self.round, self.size - self.round)
+            for place in range(count):
+                at = start + place * wide
+                bytes = source.vector(at, wide)
+                found = find(bytes, tables[0])
+                for channel in range(1, count):
+                    own = _mask([(place * wide + i) % count == channel for i in range(wide)])
+                    found = arith.select(own, find(bytes, tables[channel]), found)
+                target.store(found, at)
+
+
+def _mask(lanes: list[bool]) -> MlirValue:
+    type = vector_of(len(lanes), 8)
+    numbers = arith.constant(type, mlir.DenseElementsAttr.get(np.array(lanes, np.int8), type=type))
+    return arith.cmpi(arith.CmpIPredicate.ne, numbers, splat(0, type))
 
 
 def vector_bytes(isa: ByteIsa) -> int:
