@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -30,12 +31,18 @@ def parse_renames(context: click.Context, option: click.Parameter, values: tuple
 @click.command(
     epilog="""\b
 Examples:
-  mnet transfer pets.mnet --from build/v1/v1.safetensors --rename =backbone --new classes --drop logits
+  mnet transfer pets.mnet --from build/v1 --rename =backbone --new classes --drop logits
   mnet transfer pets.mnet --from v1.safetensors --new head --drop logits -o start.safetensors
 """
 )
 @network_options
-@click.option("--from", "source", metavar="WEIGHTS", required=True, help="A .safetensors or .npz file.")
+@click.option(
+    "--from",
+    "source",
+    metavar="WEIGHTS",
+    required=True,
+    help="A .safetensors or .npz file, or a network whose deployment names one: a folder or .mnet file.",
+)
 @click.option("--new", multiple=True, metavar="LAYER", help="A layer of FILE that WEIGHTS does not fill. Repeatable.")
 @click.option("--drop", multiple=True, metavar="LAYER", help="A layer of WEIGHTS that FILE does not use. Repeatable.")
 @click.option(
@@ -68,7 +75,7 @@ def command(
     from mnetdsl.weights import load_partial, load_weights, save_weights
 
     network = load_network(file, parameters, model)
-    transfer = load_partial(network.module, source, new=new, drop=drop, rename=rename)
+    transfer = load_partial(network.module, _weights_of(source), new=new, drop=drop, rename=rename)
     if output is not None:
         save_weights(output, {**load_weights(network.module, f"random:{seed}"), **transfer.arrays})
     if layout == "json":
@@ -77,6 +84,27 @@ def command(
         print(transfer)
     if output is not None:
         talk(f"wrote {output}")
+
+
+def _weights_of(source: str) -> Path:
+    """The weight file that `source` is or, of a network, that its deployment names. Raises MN0701 where it has none."""
+    from mnetdsl.api import load
+    from mnetdsl.diagnostics import MnetError, error
+
+    path = Path(source)
+    if not path.is_dir() and path.suffix != ".mnet":
+        return path
+    network = load(source)
+    if network.weights_path is None:
+        raise MnetError(
+            error(
+                "MN0701",
+                f"`{network.name}` has no weights to take",
+                location=source,
+                help="name the weight file itself: `--from net.safetensors`",
+            )
+        )
+    return network.weights_path
 
 
 def _as_json(transfer: Transfer) -> dict[str, object]:

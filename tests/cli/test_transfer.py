@@ -72,3 +72,21 @@ def test_another_width_is_explained(folder: Path) -> None:
 def test_a_malformed_renaming_is_a_mistake_of_the_command_line(folder: Path, renames: tuple[str, ...]) -> None:
     options = [part for rename in renames for part in ("--rename", rename)]
     refused(mnet("transfer", "pets.mnet", "--from", "v1.safetensors", *options, cwd=folder), "MN1401", exit_code=2)
+
+
+def test_the_weights_are_found_behind_the_network_that_names_them(folder: Path) -> None:
+    whole = folder / "whole"
+    whole.mkdir()
+    (folder / "v1.safetensors").rename(whole / "v1.safetensors")
+    use = "mnet 1\n\nuse zoo.mobilenet_v1 { mobilenet_v1 }\n\n"
+    deploy = 'deploy v1 of mobilenet_v1(alpha = 0.25, resolution = 32) {\n  weights = "v1.safetensors"\n}\n'
+    (whole / "v1.mnet").write_text(use + deploy, encoding="utf-8")
+    for source in ("whole", "whole/v1.mnet"):
+        done = mnet("transfer", "pets.mnet", "--from", source, *HOW, cwd=folder)
+        assert done.stdout.startswith("135 tensors taken from whole/v1.safetensors"), done.stderr
+
+
+def test_a_network_that_names_no_weights_is_said(folder: Path) -> None:
+    refused(mnet("transfer", "pets.mnet", "--from", "pets.mnet", *HOW, cwd=folder), "MN0701")
+    (folder / "empty").mkdir()
+    refused(mnet("transfer", "pets.mnet", "--from", "empty", *HOW, cwd=folder), "MN0904")

@@ -60,7 +60,7 @@ def mutate(text: str, random: Random, others: list[str]) -> str:
 
 def try_text(text: str) -> bool:
     """Raises whatever is wrong with how `text` is treated; whether it has no mistakes."""
-    begin = time.monotonic()
+    begin = time.process_time()
     diagnostics = check_text(text)
     render(diagnostics, color=True)
     as_json(diagnostics)
@@ -71,8 +71,8 @@ def try_text(text: str) -> bool:
         once = ""
     if once and format_source(SourceFile("net.mnet", once)) != once:
         raise AssertionError("formatting twice changes the text")
-    if time.monotonic() - begin > SLOW:
-        raise AssertionError(f"took {time.monotonic() - begin:.1f} s")
+    if time.process_time() - begin > SLOW:
+        raise AssertionError(f"took {time.process_time() - begin:.1f} s")
     return not diagnostics
 
 

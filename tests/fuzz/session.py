@@ -71,7 +71,7 @@ def try_import(read: Callable[[bytes, str], Imported], data: bytes, name: str, m
     Raises where `read` raises anything but `MnetError`, is slow or takes much memory, of which nothing is traced before
     `tracemalloc` is started. missing: codes of files that lie nowhere here.
     """
-    begin = time.monotonic()
+    begin = time.process_time()  # of this process alone: others may have the machine
     tracemalloc.reset_peak()
     imported = None
     try:
@@ -81,8 +81,8 @@ def try_import(read: Callable[[bytes, str], Imported], data: bytes, name: str, m
         as_json(problem.diagnostics)
     if tracemalloc.get_traced_memory()[1] > MAX_MEMORY:
         raise AssertionError(f"took {tracemalloc.get_traced_memory()[1]} bytes")
-    if time.monotonic() - begin > SLOW:
-        raise AssertionError(f"took {time.monotonic() - begin:.1f} s")
+    if time.process_time() - begin > SLOW:
+        raise AssertionError(f"took {time.process_time() - begin:.1f} s")
     if imported is None:
         return False
     problems = [each for each in check_text(imported.files["net.mnet"].decode()) if each.code not in missing]

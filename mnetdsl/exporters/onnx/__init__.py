@@ -13,11 +13,10 @@ import onnx
 from onnx import helper
 
 from mnetdsl.exporters.inputs import ExportedInput, exported_inputs, labels_of
+from mnetdsl.exporters.layers import write_layers
 from mnetdsl.exporters.onnx.rules import RULES
 from mnetdsl.exporters.onnx.writer import ELEMENTS, FIRST, LAST, Writer, channels_first
-from mnetdsl.exporters.problems import NotInFormatError, no_weights, not_in_format
-from mnetdsl.ir.core import Module
-from mnetdsl.ir.ops.constant import Constant
+from mnetdsl.ir.core import Module, Op
 from mnetdsl.ir.types import ElementType
 
 __all__ = ["to_onnx", "write_onnx"]
@@ -48,8 +47,8 @@ def write_onnx(module: Module, *, stored_inputs: bool = False) -> bytes:
     module: float (stage `folded`, or as `quantize.apply.quantizable` gives it) or quantized (`api.Network.module` of a
     deployment with a table). Images are given normalized, float32 [1, C, H, W], with mean and std in the metadata, or
     as the network stores their pixels; `exporters.inputs` says which, and what `stored_inputs` changes.
-    Quantized layers stand between DequantizeLinear
-    and QuantizeLinear, outputs are stored numbers where the network's are.
+    Quantized layers stand between DequantizeLinear and QuantizeLinear, outputs are stored numbers where the network's
+    are.
     Raises `MnetError`: MN2101 for a layer that the format has not, MN2102, MN0720 without weights.
     """
     return _model(module, exported_inputs(module, stored=stored_inputs), True)
@@ -60,25 +59,16 @@ def _model(module: Module, inputs: Sequence[ExportedInput], first: bool) -> byte
     names = [writer.distinct(port.name) for port in module.graph.outputs]
     infos = [_input(found, writer, first) for found in inputs]
     skipped = {op for found in inputs for op in found.skipped}
-    for op in module.graph.operations:
-        if op in skipped:
-            continue
-        if isinstance(op, Constant):
-            if op.resource not in module.resources:
-                raise no_weights(module.name, op.resource)
-            writer.arrays[op.result] = module.resources[op.resource]
-            continue
+
+    def write(op: Op) -> None:
         writer.layer = op.name
-        try:
-            if op.opcode not in RULES:
-                raise NotInFormatError("it has no such operator", "write this part of the network in other operations")
-            tensor = RULES[op.opcode](op, writer)
-        except NotInFormatError as problem:
-            raise not_in_format(op, NAME, problem) from None
+        tensor = RULES[op.opcode](op, writer)
         if op.type.quantization is None:
             writer.names[op.result] = tensor
         else:
             writer.stored[op.result] = writer.quantized(tensor, op.type)
+
+    write_layers(module, NAME, RULES, skipped, writer.arrays, write)
     outputs = _outputs(module, names, writer, first)
     graph = helper.make_graph(writer.nodes, module.name, infos, outputs, writer.initializers)
     wide = any(op.type.element is ElementType.I16 for op in module.graph.operations)

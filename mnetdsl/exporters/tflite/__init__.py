@@ -12,13 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mnetdsl.exporters.inputs import ExportedInput, exported_inputs, labels_of
-from mnetdsl.exporters.problems import NotInFormatError, no_weights, not_in_format
+from mnetdsl.exporters.layers import write_layers
 from mnetdsl.exporters.tflite.metadata import ENTRY, TensorNote, packed_labels, packed_metadata
 from mnetdsl.exporters.tflite.rules import RULES
 from mnetdsl.exporters.tflite.widths import widths
 from mnetdsl.exporters.tflite.writer import Writer
-from mnetdsl.ir.core import Module
-from mnetdsl.ir.ops.constant import Constant
+from mnetdsl.ir.core import Module, Op
 
 __all__ = ["Written", "to_tflite", "write_tflite"]
 
@@ -78,8 +77,7 @@ def write_tflite(module: Module, *, stored_inputs: bool = False) -> Written:
     module: float (stage `folded`, or as `quantize.apply.quantizable` gives it) or quantized (`api.Network.module` of a
     deployment with a table). Images are given normalized, float32 [1, H, W, C], with mean and std in the metadata, or
     as the network stores their pixels; `exporters.inputs` says which, and what `stored_inputs` changes.
-    Quantized layers have the operators whose
-    reference kernels compute the interpreter's bits.
+    Quantized layers have the operators whose reference kernels compute the interpreter's bits.
     Raises `MnetError`: MN2101 for a layer that the format has not, MN2102, MN0720 without weights.
     """
     writer = Writer(module)
@@ -91,27 +89,18 @@ def write_tflite(module: Module, *, stored_inputs: bool = False) -> Written:
         numbers[found.port.name] = tensor = writer.tensor(found.type, found.port.name)
         writer.numbers |= dict.fromkeys(found.values, tensor)
         layers |= {op.name: tensor for op in found.skipped if op.opcode == "quantize"}
-    for op in module.graph.operations:
-        if op in skipped:
-            continue
-        if isinstance(op, Constant):
-            if op.resource not in module.resources:
-                raise no_weights(module.name, op.resource)
-            writer.arrays[op.result] = module.resources[op.resource]
-            continue
+
+    def write(op: Op) -> None:
         writer.layer = op.name
-        try:
-            if op.opcode not in RULES:
-                raise NotInFormatError("it has no such operator", "write this part of the network in other operations")
-            chosen = widths(op)
-            writer.wide, writer.result = chosen.wide, chosen.result
-            tensor = RULES[op.opcode](op, writer)
-            if chosen.result != op.type:
-                writer.wide = False
-                tensor = writer.node("QUANTIZE", [tensor], op.type)
-            writer.numbers[op.result] = layers[op.name] = tensor
-        except NotInFormatError as problem:
-            raise not_in_format(op, NAME, problem) from None
+        chosen = widths(op)
+        writer.wide, writer.result = chosen.wide, chosen.result
+        tensor = RULES[op.opcode](op, writer)
+        if chosen.result != op.type:
+            writer.wide = False
+            tensor = writer.node("QUANTIZE", [tensor], op.type)
+        writer.numbers[op.result] = layers[op.name] = tensor
+
+    write_layers(module, NAME, RULES, skipped, writer.arrays, write)
     outputs = {port.name: writer.numbers[port.value] for port in module.graph.outputs}
     writer.signature(numbers, outputs)
     notes = [TensorNote(found.port.name, found.mean, found.std) for found in inputs]
