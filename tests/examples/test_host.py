@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -70,3 +71,56 @@ def test_the_c_program_compiles_against_the_functions_it_calls(compiler: str) ->
         [require(compiler), *flags, str(HOST / "main.c")], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The C program, linked with functions that hand each call to IREE's own iree-run-module."""
+    binary = tmp_path_factory.mktemp("classify") / "classify"
+    flags = ["-std=gnu11", "-g", "-Wall", "-Wextra", "-Werror", "-fsanitize=address,undefined"]
+    sources = [str(HOST / "main.c"), str(HERE / "host" / "runtime.c")]
+    command = [require("gcc"), *flags, "-I", str(HERE / "host"), *sources, "-o", str(binary)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return binary
+
+
+def run_program(program: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    tool = Path(sys.executable).with_name("iree-run-module")
+    environment = {**os.environ, "IREE_RUN_MODULE": str(tool)}
+    command = [str(program), *map(str, arguments)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_c_program_prints_the_largest_logit(
+    program: Path, network: mnetdsl.Network, module: Path, tmp_path: Path
+) -> None:
+    image = np.random.default_rng(3).integers(0, 256, (1, 64, 64, 3), np.uint8)
+    (tmp_path / "image.raw").write_bytes(image.tobytes())
+    done = run_program(program, module, tmp_path / "image.raw", 1, 64, 64, 3)
+    assert (done.returncode, done.stderr) == (0, "")
+    index, value = done.stdout.split()
+    logits = network.run({"image": image})["logits"].reshape(-1)
+    assert int(index) == logits.argmax()
+    assert float(value) == pytest.approx(float(logits.max()), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["MODULE", "IMAGE", "1", "64", "64", "4"], 1, "does not hold 16384 bytes"),
+        (["MODULE", "IMAGE", "1", "64", "0", "3"], 2, "0 is no size of an image"),
+        (["MODULE", "IMAGE", "1", "32", "128", "3"], 1, "does not take this input"),
+        (["nothing.vmfb", "IMAGE", "1", "64", "64", "3"], 1, "the module cannot be read"),
+        (["MODULE", "IMAGE"], 2, "usage: classify"),
+    ],
+)
+def test_what_the_c_program_cannot_do_is_one_line(
+    arguments: list[str], status: int, said: str, program: Path, module: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "image.raw").write_bytes(bytes(64 * 64 * 3))
+    names = {"MODULE": module, "IMAGE": tmp_path / "image.raw"}
+    done = run_program(program, *(names.get(argument, argument) for argument in arguments))
+    assert done.returncode == status
+    (line,) = done.stderr.splitlines()
+    assert said in line
