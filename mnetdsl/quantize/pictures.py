@@ -62,7 +62,7 @@ class Pictures:
             raise MnetError(
                 error(
                     "MN1807",
-                    f"{len(images)} images and {len(arrays)} arrays, such as {arrays[0].name}, lie together",
+                    f"{_count(images, 'image')} and {_count(arrays, 'array')}, such as {arrays[0].name}, lie together",
                     location=self.shown,
                     help="images are cropped and resized, arrays taken as they are: put one kind into another folder",
                 )
@@ -87,15 +87,23 @@ class Pictures:
                 return sorted(item for item in self._start.glob(self._pattern) if item.is_file())
             return sorted((item for item in self._path.iterdir() if item.is_file()), key=lambda item: item.name)
         except (OSError, ValueError) as problem:
-            said = problem.strerror if isinstance(problem, OSError) else None
             raise MnetError(
                 error(
                     "MN1806",
-                    f"cannot read the {'pattern' if self._is_pattern else 'folder'}: {said or problem}",
+                    self._unreadable(problem),
                     location=self.shown,
                     help="name a folder of images such as the network will see, or a pattern such as photos/*.jpg",
                 )
             ) from None
+
+    def _unreadable(self, problem: OSError | ValueError) -> str:
+        if self._is_pattern:
+            return f"the pattern cannot be followed: {problem}"
+        if isinstance(problem, FileNotFoundError):
+            return "there is no such folder"
+        if isinstance(problem, NotADirectoryError):
+            return "this is a file, and not a folder of images"
+        return f"the folder cannot be read: {problem.strerror if isinstance(problem, OSError) else problem}"
 
     @property
     def _start(self) -> Path:
@@ -119,4 +127,13 @@ class Pictures:
         return str(self._path)
 
     def _nothing(self) -> str:
-        return "no file fits the pattern" if self._is_pattern else "the folder is empty"
+        if self._is_pattern:
+            return "no file fits the pattern"
+        below = next((item.name for item in sorted(self._path.iterdir()) if item.is_dir()), None)
+        if below is None:
+            return "the folder is empty"
+        return f"the folder has folders alone, such as {below}, which are not entered; a pattern is `{self.shown}/*/*`"
+
+
+def _count(files: list[Path], kind: str) -> str:
+    return f"1 {kind}" if len(files) == 1 else f"{len(files)} {kind}s"

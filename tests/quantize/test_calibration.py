@@ -39,7 +39,24 @@ def test_images_come_by_name_and_in_batches(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
-    assert code(tmp_path, tmp_path / "nothing")[0] == "MN1806"
+    assert code(tmp_path, tmp_path / "nothing") == ("MN1806", "there is no such folder")
+    photos = save_pictures(tmp_path / "photos", 1)
+    assert code(tmp_path, photos / "000.png") == ("MN1806", "this is a file, and not a folder of images")
+
+
+def test_folders_below_are_named_when_there_is_nothing_else(tmp_path: Path) -> None:
+    save_pictures(tmp_path / "photos", 1)
+    found, message = code(tmp_path, tmp_path)
+    assert found == "MN1806"
+    assert "such as net, which are not entered" in message
+    assert Pictures(f"{tmp_path}/*/*.png").read(network(tmp_path / "net").module).images == 1
+
+
+@pytest.mark.parametrize(("data", "expected"), [(b"hello", "MN0801"), (b"", "MN0805")])
+def test_a_file_that_is_no_image_is_named(tmp_path: Path, data: bytes, expected: str) -> None:
+    photos = save_pictures(tmp_path / "photos", 2)
+    (photos / "odd.png").write_bytes(data)
+    assert code(tmp_path, photos)[0] == expected
 
 
 def test_an_empty_folder_is_said(tmp_path: Path) -> None:
@@ -83,7 +100,7 @@ def test_arrays_among_images_are_refused(tmp_path: Path) -> None:
     np.save(photos / "logits.npy", np.zeros(3))
     found, message = code(tmp_path, photos)
     assert found == "MN1807"
-    assert "logits.npy" in message
+    assert message == "2 images and 1 array, such as logits.npy, lie together"
 
 
 @pytest.mark.parametrize(("mode", "said"), [("L", "grayscale"), ("CMYK", "CMYK")])
