@@ -126,6 +126,12 @@ def _edge(op: DepthwiseConv2d) -> str:
     return "none" if rest == 0 else "half" if rest <= _COLUMNS[stride] // 2 else "any"
 
 
+def _unrolled(op: DepthwiseConv2d) -> int:
+    """Steps in a turn of a kernel's loop: two where that leaves none."""
+    whole = op.type.shape[2] // _COLUMNS[op.strides[0]]
+    return 2 if _size(op) == 3 and whole % 2 == 0 and _edge(op) != "any" else 1
+
+
 def _gathers(op: DepthwiseConv2d) -> int:
     """Patches that the kernel gathers for a row of quads."""
     stride, columns = op.strides[0], op.type.shape[2]
@@ -141,8 +147,10 @@ def emit(op: DepthwiseConv2d, emitter: Emitter) -> Sequence[Call]:
     if _by_map(op):
         function = _map_kernel(op, finish.kind, emitter)
     else:
-        function = f"helium_depthwise_{size}_{stride}_{edge}_{finish.kind}"
-        emitter.kernel("helium/depthwise_kernel", function, size=size, stride=stride, edge=edge, kind=finish.kind)
+        unrolled = _unrolled(op)
+        function = f"helium_depthwise_{size}_{stride}_{edge}{unrolled}_{finish.kind}"
+        values = {"size": size, "stride": stride, "edge": edge, "unrolled": unrolled}
+        emitter.kernel("helium/depthwise_kernel", function, kind=finish.kind, **values)
     source = grid(op.input.type)
     sizes = emitter.shape(
         "quads",
