@@ -15,6 +15,7 @@ import os
 import statistics
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ class Network:
 
     def __init__(self, path: Path, threads: int) -> None:
         self.manifest = json.loads(path.with_suffix(".json").read_text())
+        check_version(self.manifest["iree"])
         if threads > 1:
             # Each worker keeps its core, and finds its part of the last layer in that core's cache.
             cores = ",".join(str(core) for core in sorted(os.sched_getaffinity(0))[:threads])
@@ -65,6 +67,13 @@ class Network:
         self.context.invoke(self.function, arguments, results)
         views = [results.get_as_object(index, runtime.HalBufferView) for index in range(len(results))]
         return [np.array(runtime.DeviceArray(self.device, view).to_host()) for view in views]
+
+
+def check_version(made: str) -> None:
+    """Ends the program with a line where the module was made by another IREE than the one installed."""
+    here = version("iree-base-runtime")
+    if made != here:
+        sys.exit(f"the module was made by IREE {made}, here is {here}: pip install iree-base-runtime=={made}")
 
 
 def check(array: np.ndarray[Any, Any], port: dict[str, Any]) -> None:

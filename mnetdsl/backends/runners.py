@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mnetdsl.diagnostics import ExitCode, MnetError, error
 from mnetdsl.diagnostics.suggest import did_you_mean
+from mnetdsl.targets import target_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,12 +90,19 @@ RUNNERS: dict[str, Callable[[Module], Runner]] = {
 def check_backend(name: str) -> None:
     """Raises `MnetError` MN1102 for a name that is not in `RUNNERS`, before anything is loaded or built."""
     if name not in RUNNERS:
-        suggestion = did_you_mean(name, list(RUNNERS))
+        target = target_name(name)
+        suggestion = None if target else did_you_mean(name, list(RUNNERS))
+        compiled = f"compile for it here and run it there: `mnet compile --target {target}`"
         raise MnetError(
             error(
                 "MN1102",
-                f"nothing runs networks under the name `{name}`",
-                help=(f"did you mean `{suggestion}`? " if suggestion else "") + f"there are {', '.join(RUNNERS)}",
+                f"nothing here runs networks for the target `{target}`"
+                if target
+                else f"nothing runs networks under the name `{name}`",
+                help=(
+                    *([compiled] if target else []),
+                    (f"did you mean `{suggestion}`? " if suggestion else "") + f"there are {', '.join(RUNNERS)}",
+                ),
             ),
             exit_code=ExitCode.USAGE,
         )

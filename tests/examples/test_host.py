@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -62,6 +63,18 @@ def test_an_image_of_another_shape_or_type_is_one_line(image: np.ndarray, module
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert line.startswith("image takes uint8 [1, 64, 64, 3], this is ")
+
+
+def test_a_module_of_another_version_is_one_line(module: Path, tmp_path: Path) -> None:
+    other = tmp_path / module.name
+    other.write_bytes(module.read_bytes())
+    manifest = json.loads(module.with_suffix(".json").read_text())
+    other.with_suffix(".json").write_text(json.dumps({**manifest, "iree": "3.1.0"}))
+    np.save(tmp_path / "image.npy", np.zeros((1, 64, 64, 3), np.uint8))
+    done = classify(other, tmp_path / "image.npy")
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("the module was made by IREE 3.1.0, here is ")
 
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])

@@ -209,6 +209,14 @@ def test_an_unknown_backend_is_refused_before_anything_runs() -> None:
     assert "iree-cpu" in refused.value.diagnostics[0].help[0]
 
 
+def test_a_target_that_nothing_here_runs_is_told_from_an_unknown_name() -> None:
+    with pytest.raises(MnetError, match="MN1102") as refused:
+        validate(network(), ["iree-cpu:riscv64"])
+    (message,) = refused.value.diagnostics
+    assert "for the target `iree-cpu:riscv64`" in message.message
+    assert "mnet compile --target iree-cpu:riscv64" in message.help[0]
+
+
 def test_missing_weights_are_refused() -> None:
     module = network()
     del module.resources["stem.weight"]
