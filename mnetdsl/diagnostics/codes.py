@@ -103,6 +103,7 @@ CODES: dict[str, str] = {
     "MN0713": "weights of another width",
     "MN0714": "a layer that is not there",
     "MN0715": "two tensors for one place",
+    "MN0716": "weight scales that are not above 0",
     "MN0720": "weights are not loaded",
     "MN0721": "weight array does not fit its constant",
     "MN0722": "sums that may leave their accumulator",

@@ -40,8 +40,8 @@ def load_weights(module: Module, spec: str | Path) -> dict[str, NDArray[np.gener
     `spec` is a `.safetensors` or `.npz` file, or `random:SEED` (see `random_weights`). Floats of 16 bits are widened
     exactly; those of 64 bits are rounded, with a `WeightsWarning`. Raises `MnetError` with everything that does not
     fit: MN0702 missing, MN0703 surplus, MN0704 misshapen, MN0705 wrong element type, MN0706 not finite,
-    MN0707 negative variance, MN0708 damaged file, MN0709 unknown format, MN0710 pickled, MN0711 malformed seed, and
-    MN09xx where the file cannot be read.
+    MN0707 negative variance, MN0708 damaged file, MN0709 unknown format, MN0710 pickled, MN0711 malformed seed, MN0716
+    scales that are none, and MN09xx where the file cannot be read.
     """
     expected = expected_weights(module)
     text = str(spec)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import permutations
 
 import numpy as np
@@ -47,7 +47,11 @@ def match_weights(
     if problems:
         raise MnetError(*problems)
     arrays, rounded = _read(expected, fitting)
-    problems = [*_report_not_finite(arrays, path), *_report_negative(arrays, expected, path)]
+    problems = [
+        *_report_not_finite(arrays, path),
+        *_report_negative(arrays, expected, path),
+        *_report_scales(arrays, expected, path),
+    ]
     if problems:
         raise MnetError(*problems)
     if rounded:
@@ -215,14 +219,7 @@ def _report_not_finite(arrays: Mapping[str, NDArray[np.generic]], path: str) -> 
 def _report_negative(
     arrays: Mapping[str, NDArray[np.generic]], expected: Mapping[str, Expected], path: str
 ) -> list[Diagnostic]:
-    lines = []
-    for name, item in expected.items():
-        if (
-            item.operand == "variance"
-            and (negative := np.argwhere(np.signbit(arrays[name]) & (arrays[name] != 0))).size
-        ):
-            index = int(negative[0][0])
-            lines.append(f"{name}  {arrays[name][index]} at [{index}]")
+    lines = _first_of(arrays, expected, "variance", lambda array: np.signbit(array) & (array != 0))
     if not lines:
         return []
     return [
@@ -234,6 +231,38 @@ def _report_negative(
             help="is `running_var` exchanged with `running_mean` or `bias` in this file?",
         )
     ]
+
+
+def _report_scales(
+    arrays: Mapping[str, NDArray[np.generic]], expected: Mapping[str, Expected], path: str
+) -> list[Diagnostic]:
+    lines = _first_of(arrays, expected, "filter_scale", lambda array: np.less_equal(array, 0.0))
+    if not lines:
+        return []
+    return [
+        error(
+            "MN0716",
+            f"{count(len(lines), 'layer')} with weight scales that are not above 0",
+            location=path,
+            notes=listing(lines[:MAX_LISTED], len(lines)),
+            help="a filter of zeros may have any scale above 0; `mnet quantize` writes such files",
+        )
+    ]
+
+
+def _first_of(
+    arrays: Mapping[str, NDArray[np.generic]],
+    expected: Mapping[str, Expected],
+    operand: str,
+    wrong: Callable[[NDArray[np.generic]], NDArray[np.bool_]],
+) -> list[str]:
+    """For each vector that layers read as `operand` and that has wrong numbers the first of these."""
+    lines = []
+    for name, item in expected.items():
+        if item.operand == operand and (places := np.flatnonzero(wrong(arrays[name]))).size:
+            index = int(places[0])
+            lines.append(f"{name}  {arrays[name].reshape(-1)[index]} at [{index}]")
+    return lines
 
 
 def _rounding(names: Sequence[str], path: str) -> Diagnostic:

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+import mnetdsl
 from mnetdsl.cli.main import main
 from mnetdsl.weights import save_weights
 from tests.quantize.networks import network, save_pictures
@@ -59,3 +61,45 @@ def test_weights_that_are_not_numbers_are_refused(folder: Path, capsys: pytest.C
     save_weights(folder / "w.safetensors", broken)
     assert main(arguments(folder)) == 1
     assert "MN0706" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("scale", [0.0, -0.5])
+def test_weight_scales_that_are_none_are_refused(
+    folder: Path, scale: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments(folder)) == 0
+    written = mnetdsl.load(folder / "int8").with_weights()
+    arrays = {name: array.copy() for name, array in written.module.resources.items()}
+    arrays["last.weight_scale"][2] = scale
+    save_weights(folder / "int8" / "net_int8.safetensors", arrays)
+    assert main(["run", str(folder / "int8"), "--input", "random:1"]) == 1
+    shown = capsys.readouterr().err
+    assert "MN0716" in shown
+    assert f"last.weight_scale  {scale} at [2]" in shown
+
+
+def test_a_scale_of_zero_in_the_table_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments(folder)) == 0
+    path = folder / "int8" / "net_int8.mnet"
+    text = path.read_text()
+    row = next(line for line in text.splitlines() if '"last"' in line)
+    path.write_text(text.replace(row, row.replace(row.split()[2], "0.0")))
+    assert main(["check", str(path)]) == 1
+    assert "MN1801" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("mode", "said"), [("L", "grayscale"), ("CMYK", "CMYK")])
+def test_a_photograph_of_other_colors_is_named(
+    folder: Path, mode: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new(mode, (24, 24)).save(folder / "photos" / "odd.jpg")
+    assert main(arguments(folder)) == 1
+    shown = capsys.readouterr().err
+    assert "MN0804" in shown
+    assert said in shown
+    assert "odd.jpg" in shown
+
+
+def test_one_photograph_is_enough_and_is_said_to_be_little(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments(folder, "--limit", "1")) == 0
+    assert "one image tells little" in capsys.readouterr().out
