@@ -28,6 +28,7 @@ from mnetdsl.backends.qemu.measurement import measure
 from mnetdsl.cost.instructions import Work, forget, predict, work
 from mnetdsl.images import random_input
 from mnetdsl.ir.core import Module
+from mnetdsl.plan.rows import Bands
 
 CACHE = Path(__file__).parents[1] / "build" / "cost_model"
 TARGET = Path(__file__).parents[1] / "mnetdsl" / "cost" / "instructions.json"
@@ -41,6 +42,13 @@ FIT: tuple[tuple[str, dict[str, Any]], ...] = (
     ("mobilenet_v3_small", {}),
     ("mobilenet_v1_0.25_224_quant", {}),
 )
+ROWS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("mobilenet_v1", {"alpha": 0.25, "resolution": 64, "classes": 10}),
+    ("mobilenet_v2", {"alpha": 0.35, "resolution": 64, "classes": 10}),
+    ("mobilenet_v1_0.25_224_quant", {}),
+)
+"""The last one has no layer in front of its first window, so that rows of the image are copied."""
+MOVES = ("move_rows", "copy_row")
 HELD: tuple[tuple[str, dict[str, Any]], ...] = (
     ("vww_96", {}),
     ("mobilenet_v1", {"alpha": 0.5, "resolution": 160, "classes": 10}),
@@ -57,7 +65,7 @@ def main() -> None:
     model = json.loads(TARGET.read_text()) if TARGET.is_file() else {"figures": {}, "held": {}}
     for core in asked.core:
         rows = [row for name, parameters in FIT for row in measured(name, parameters, core, asked.again)]
-        model["figures"][core] = figures(rows)
+        model["figures"][core] = figures(rows) | moves(core)
         TARGET.write_text(text(model))
         forget()
         model["held"][core] = dict(tried(core, asked.again))
@@ -110,6 +118,32 @@ def _fit(group: Sequence[tuple[tuple[int, ...], int]]) -> list[float]:
     scale = np.maximum(sizes.max(axis=0), 1)
     found, _ = nnls(sizes / scale * weight[:, None], counts * weight)
     return [float(f"{value:.6g}") for value in found / scale]
+
+
+def moves(core: str) -> dict[str, list[float]]:
+    """Of calls that belong to no layer, where layers run by rows: rows that move, rows of the image that are copied.
+
+    They are what the total has beyond the layers; fitted over networks and bands that differ in both.
+    """
+    sizes, counts, weights = [], [], []
+    for name, parameters in ROWS:
+        module = module_of(name, parameters)
+        if module is None:
+            continue
+        inputs = {port.name: random_input(port, 1) for port in module.graph.inputs}
+        for band in (1, 4):
+            options = Options(core=MACHINES[core].core, rows=True, bands=Bands(band))
+            found = measure(module, core, inputs, options=options)
+            costs = [cost for layer in generate(module, options=options).costs for cost in layer]
+            own = [[cost for cost in costs if cost.work.keys == (kernel,)] for kernel in MOVES]
+            sizes.append([sum(cost.work.sizes[i] * cost.times for cost in part) for part in own for i in (0, 1)])
+            counts.append(max(0, found.instructions - sum(layer.instructions for layer in found.layers)))
+            weights.append(1 / found.instructions)
+    known, weight = np.array(sizes, np.float64), np.array(weights)
+    scale = np.maximum(known.max(axis=0), 1)
+    fitted, _ = nnls(known / scale * weight[:, None], np.array(counts, np.float64) * weight)
+    rounded = [float(f"{value:.6g}") for value in fitted / scale]
+    return {kernel: rounded[2 * number : 2 * number + 2] for number, kernel in enumerate(MOVES)}
 
 
 def tried(core: str, again: bool) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 
     from mnetdsl.backends.c import SelfTest
     from mnetdsl.backends.c.budget import Budget
+    from mnetdsl.backends.c.trade import Chosen
     from mnetdsl.backends.firmware import Forecast
     from mnetdsl.cost.summary import Summary
     from mnetdsl.passes.context import Remark
     from mnetdsl.plan import Memory, Plan
+    from mnetdsl.plan.rows import Bands
     from mnetdsl.quantize.calibration import Calibration
     from mnetdsl.quantize.network import QuantizedNetwork
     from mnetdsl.quantize.pictures import Pictures
@@ -195,30 +197,61 @@ class Network:
 
         return summarize(self.module)
 
-    def plan(self, target: str | None = None, *, rows: bool = False, memories: Sequence[Memory] | None = None) -> Plan:
+    def plan(
+        self,
+        target: str | None = None,
+        *,
+        rows: bool = False,
+        bands: Bands | None = None,
+        memories: Sequence[Memory] | None = None,
+    ) -> Plan:
         """Memory as generated C uses it: exact arena, lower bound, what meets at the peak; needs no weights.
 
         `target` is what the C is for, whose kernels may need memory of their own; None: any machine. `memories` are
         what RAM there is, the fastest first (default: the target's); there are several arenas where none holds all.
-        `rows`: of C that takes its image row by row. Raises `MnetError` where an operation has no C kernel, and MN1115
-        where the network takes no rows.
+        `rows`: of C that takes its image row by row, in `bands`. Raises `MnetError` where an operation has no C kernel,
+        and MN1115 where the network takes no rows.
         """
         from mnetdsl.backends.c import plan_memory, plan_rows
 
         found = self.budget_on(target).memories if memories is None else memories
-        return (plan_rows if rows else plan_memory)(self.optimized(), core=_core(target), memories=found)
+        if rows:
+            return plan_rows(self.optimized(), _core(target), found, bands)
+        return plan_memory(self.optimized(), core=_core(target), memories=found)
 
-    def forecast(self, target: str) -> Forecast:
+    def forecast(self, target: str, *, rows: bool = False, instructions: int | None = None) -> Forecast:
         """What the network costs on a core or board: instructions predicted by layer, flash and RAM to the byte.
 
-        Needs weights. Raises `MnetError` MN1101 where `target` is no microcontroller, and what generating C raises.
+        `rows` and `instructions` as `compile` takes them. Needs weights. Raises `MnetError` MN1101 where `target` is no
+        microcontroller, and what generating C raises.
         """
+        from mnetdsl.backends.c import Options
+        from mnetdsl.backends.c.trade import choose
         from mnetdsl.backends.firmware import forecast
 
         core = _core(target)
         if core is None:
             raise MnetError(error("MN1101", f"`{target}` is no microcontroller", help="`mnet targets` lists them"))
-        return forecast(self.optimized(), core, self.budget_on(target).memories)
+        module = self.optimized()
+        options = Options(core=core, rows=rows, memories=self.budget_on(target).memories)
+        return forecast(module, options if instructions is None else choose(module, options, instructions).options)
+
+    def _within(self, instructions: int, target: str, rows: bool) -> Chosen:
+        """The way to run on `target` that takes the least RAM within so many instructions."""
+        from mnetdsl.backends.c import Options
+        from mnetdsl.backends.c.trade import choose
+
+        core = _core(target)
+        if core is None:
+            raise MnetError(
+                error(
+                    "MN1117",
+                    f"instructions on `{target}` are not known",
+                    help="give a microcontroller as target: `mnet targets` lists them",
+                ),
+                exit_code=ExitCode.USAGE,
+            )
+        return choose(self.optimized(), Options(core=core, rows=rows), instructions)
 
     @property
     def target(self) -> str | None:
@@ -255,18 +288,23 @@ class Network:
         return Budget(flash, device.ram, device.name, found)
 
     def over_budget(
-        self, budget: Budget | None = None, target: str | None = None, *, rows: bool = False
+        self,
+        budget: Budget | None = None,
+        target: str | None = None,
+        *,
+        rows: bool = False,
+        bands: Bands | None = None,
     ) -> tuple[Diagnostic, ...]:
         """What of generated C for `target` exceeds `budget` (default: the deployment's), with the layer to blame.
 
-        `rows`: of C that takes its image row by row.
+        `rows`: of C that takes its image row by row, in `bands`.
         """
         from mnetdsl.backends.c.budget import Budget, over_budget
 
         chosen = budget or self.budget
         if chosen == Budget():
             return ()
-        plan = self.plan(target or self.target, rows=rows, memories=chosen.memories)
+        plan = self.plan(target or self.target, rows=rows, bands=bands, memories=chosen.memories)
         return tuple(over_budget(self.optimized(), plan, chosen))
 
     def run(self, inputs: Mapping[str, NDArray[np.generic]], on: str = "numpy") -> dict[str, NDArray[np.generic]]:
@@ -301,6 +339,7 @@ class Network:
         precision: str = "f32",
         rows: bool = False,
         threads: int | None = None,
+        instructions: int | None = None,
     ) -> dict[str, bytes]:
         """Files for `target` by name; written to `folder` (whole or not at all) where one is given.
 
@@ -310,19 +349,27 @@ class Network:
         `rows` makes C that takes the image row by row, in less memory (docs/decisions/0008-rows.md).
         `precision` "bf16" stores maps and weights of an IREE module in bfloat16, and tells `remark` what that costs.
         `threads` arranges an IREE module for a CPU for that many; it runs on any number.
+        `instructions` is what an inference may take on the target by prediction: of all ways to run the network, the
+        one of least RAM within them is taken, and `remark` is told which.
         Raises `MnetError`, with exit code 3 where the budget is exceeded.
         """
         from mnetdsl.backends.packages import check_package
-        from mnetdsl.backends.targets import check_target, generate, makes_c
+        from mnetdsl.backends.targets import INSTRUCTIONS, check_target, generate, makes_c
         from mnetdsl.files import write_folder
+        from mnetdsl.passes.context import Remark
 
         target = check_target(target)
         _check_quantized(self)
         if package is not None:
             check_package(package)
         limits = budget or self.budget_on(target)
+        bands = None
+        if instructions is not None:
+            chosen = self._within(instructions, target, rows)
+            rows, bands = chosen.options.rows, chosen.options.bands
+            remark(Remark(INSTRUCTIONS, True, chosen.describe(instructions)))
         if makes_c(target):
-            problems = self.over_budget(limits, target, rows=rows)
+            problems = self.over_budget(limits, target, rows=rows, bands=bands)
             if problems:
                 raise MnetError(*problems, exit_code=ExitCode.OVER_BUDGET)
         vectors = None if selftest is None else self._selftest(selftest)
@@ -336,6 +383,7 @@ class Network:
             rows,
             threads=threads,
             memories=limits.memories,
+            bands=bands,
         )
         if folder is not None:
             write_folder(Path(folder), files)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +9,11 @@ from mnetdsl.backends.c import CPackage, Options, generate
 from mnetdsl.backends.qemu.image import FLAGS
 from mnetdsl.backends.qemu.map_file import model_sizes
 from mnetdsl.backends.qemu.toolchain import compile_all, link
-from mnetdsl.cost.instructions import predict, work
+from mnetdsl.cost.instructions import expected
 from mnetdsl.diagnostics import MnetError
 from mnetdsl.files import work_folder, write_folder
 from mnetdsl.ir.core import Module
-from mnetdsl.plan import Arena, Memory
+from mnetdsl.plan import Arena
 from mnetdsl.targets import Core
 
 _CALLER = "mnet_caller"
@@ -92,17 +91,17 @@ class Forecast:
         }
 
 
-def forecast(module: Module, core: Core, memories: Sequence[Memory] = ()) -> Forecast:
-    """Of an optimized module with weights, compiled as `mnet bench --on qemu:` does.
-
-    `memories` are what RAM there is, the fastest first.
+def forecast(module: Module, options: Options) -> Forecast:
+    """Of an optimized module with weights, compiled as `mnet bench --on qemu:` does, for the core in `options`.
 
     Raises `MnetError` where C cannot be generated or does not compile; a missing compiler is said in `why`.
     """
-    package = generate(module, options=Options(core=core, memories=tuple(memories)))
+    core = options.core
+    assert core is not None, "a forecast is made for a core"
+    package = generate(module, options=options)
     layers = tuple(
-        LayerForecast(layer.name, layer.opcode, predict(core.name, work(op, [call.function for call in layer.calls])))
-        for layer, op in zip(package.program.layers, package.operations, strict=True)
+        LayerForecast(layer.name, layer.opcode, expected(core.name, costs))
+        for layer, costs in zip(package.program.layers, package.costs, strict=True)
     )
     arena = package.plan.arena_bytes
     try:

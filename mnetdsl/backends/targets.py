@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mnetdsl.backends.c import SelfTest
     from mnetdsl.passes.context import Remark
     from mnetdsl.plan import Memory
+    from mnetdsl.plan.rows import Bands
 
 TARGETS: dict[str, str] = {
     **HOSTS,
@@ -44,6 +45,8 @@ PRECISIONS = {"f32": "float32", "bf16": "bfloat16"}
 
 ACCURACY = "accuracy"
 """Names the remark that says what a precision costs."""
+INSTRUCTIONS = "instructions"
+"""Names the remark that says how a network runs within a budget of instructions."""
 
 
 def check_precision(target: str, precision: str) -> None:
@@ -95,6 +98,7 @@ def generate(
     *,
     threads: int | None = None,
     memories: Sequence[Memory] = (),
+    bands: Bands | None = None,
 ) -> dict[str, bytes]:
     """Files of an optimized module for `target`, by name; C with a file of test vectors where some are given.
 
@@ -102,7 +106,7 @@ def generate(
     `packages.PACKAGES`: C with what a build system wants around it. `precision` is a key of `PRECISIONS`; what any but
     float32 costs is measured and told to `remark`. `rows`: C that takes its image row by row.
     `threads` is how many will run an IREE module, None for any number. `memories` are what RAM there is for C, the
-    fastest first.
+    fastest first, and `bands` how C by rows runs; None: in the least memory.
     Raises `MnetError`, also where weights are not loaded.
     """
     name = check_target(target)
@@ -112,7 +116,7 @@ def generate(
 
         device = find_device(name)
         core = None if device is None else device.core
-        options = c.Options(selftest=selftest, core=core, rows=rows, memories=tuple(memories))
+        options = c.Options(selftest=selftest, core=core, rows=rows, bands=bands, memories=tuple(memories))
         generated = c.generate(module, module.name, options)
         if package is None:
             return generated.files

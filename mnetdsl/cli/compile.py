@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mnetdsl.cli.counts import feed_option, instructions_option
 from mnetdsl.cli.options import (
     channels_option,
     json_option,
@@ -33,6 +34,7 @@ Examples:
   mnet compile net.mnet --target stm32f407 --selftest 1 -o build/net
   mnet compile net.mnet --target cortex-m4 --package cmake -o build/firmware
   mnet compile net.mnet --target cortex-m4 --feed rows -o build/firmware
+  mnet compile net.mnet --target cortex-m4 --instructions 8M -o build/firmware
   mnet compile net.mnet --target iree-vulkan --set resolution=96 -o build/net96
 """
 )
@@ -60,13 +62,8 @@ Examples:
     show_default=True,
     help="What an IREE module stores maps and weights in: bf16 on processors with AMX or AVX512-BF16.",
 )
-@click.option(
-    "--feed",
-    type=click.Choice(["image", "rows"]),
-    default="image",
-    show_default=True,
-    help="rows: C that takes the image row by row as a camera gives it, in far less RAM; whole images work too.",
-)
+@feed_option
+@instructions_option
 @click.option(
     "--threads",
     type=click.IntRange(min=1),
@@ -92,6 +89,7 @@ def command(
     precision: str,
     threads: int | None,
     feed: str,
+    instructions: int | None,
     fold: bool,
     remarks: bool,
     folder: str,
@@ -103,7 +101,7 @@ def command(
     files in DIR are left alone. The same input gives the same bytes.
     """
     from mnetdsl.backends.packages import check_package
-    from mnetdsl.backends.targets import ACCURACY, check_precision, check_target, check_threads
+    from mnetdsl.backends.targets import ACCURACY, INSTRUCTIONS, check_precision, check_target, check_threads
     from mnetdsl.cli.console import print_json, print_table, talk, working
     from mnetdsl.files import format_size
 
@@ -127,15 +125,24 @@ def command(
             precision=precision,
             rows=feed == "rows",
             threads=threads,
+            instructions=instructions,
         )
     for remark in said if remarks else ():
         talk(str(remark))
     accuracy = [remark.message for remark in said if remark.pass_name == ACCURACY]
+    spent = [remark.message for remark in said if remark.pass_name == INSTRUCTIONS]
     arena = _arena(files)
     if layout == "json":
         sizes = [{"name": name, "bytes": len(data)} for name, data in sorted(files.items())]
         described = {"name": network.name, "target": target, "folder": folder, "files": sizes, "arena": arena}
-        print_json(described | {"precision": precision, "accuracy": accuracy[0] if accuracy else None})
+        print_json(
+            described
+            | {
+                "precision": precision,
+                "accuracy": accuracy[0] if accuracy else None,
+                "instructions": spent[0] if spent else None,
+            }
+        )
         return
     print(f"{network.name} for {target} in {folder}")
     print_table(
@@ -145,6 +152,8 @@ def command(
     )
     for line in accuracy:
         print(f"\n{line}")
+    if spent:
+        print(f"\ninstructions: {spent[0]}")
     if arena is not None:
         print(f"\narena {arena['bytes']:,} bytes, lower bound {arena['lower_bound']:,}")
         for found in arena.get("memories", ()):

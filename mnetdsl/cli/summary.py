@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mnetdsl.cli.counts import feed_option, instructions_option
 from mnetdsl.cli.options import json_option, load_network, network_options, weights_option
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ Examples:
   mnet summary net.mnet --set alpha=0.35 --set resolution=96
   mnet summary net.mnet --format json | jq .total
   mnet summary build/vww --target cortex-m4
+  mnet summary build/vww --target stm32f407 --feed rows
 """
 )
 @network_options
@@ -36,6 +38,8 @@ Examples:
     metavar="CORE",
     help="Also what it costs on a microcontroller: instructions, flash, RAM; `mnet targets`.",
 )
+@feed_option
+@instructions_option
 @json_option
 def command(
     file: str,
@@ -43,6 +47,8 @@ def command(
     model: str | None,
     weights: str | None,
     target: str | None,
+    feed: str,
+    instructions: int | None,
     layout: str,
 ) -> None:
     """Show layers, shapes, parameters and multiply-accumulates of FILE.
@@ -52,14 +58,20 @@ def command(
     the activation behind it; --format json has them one by one. RAM is the arena of the generated C.
 
     With --target, weights count: those named, else made-up ones. Instructions are predicted from kernels measured in
-    QEMU; flash and RAM are exact, for which the network is compiled and linked.
+    QEMU; flash and RAM are exact, for which the network is compiled and linked. --feed and --instructions say which C
+    that is, as for `mnet compile`.
     """
     from mnetdsl.cli.console import print_json
 
+    if target is None and (feed != "image" or instructions is not None):
+        raise click.UsageError("--feed and --instructions need a --target")
     device = None if target is None else _device(target)
     network = load_network(file, parameters, model)
     summary, plan = network.summary(), _plan(network)
-    forecast = None if device is None else network.with_weights(_weights(network, weights)).forecast(device)
+    forecast = None
+    if device is not None:
+        ready = network.with_weights(_weights(network, weights))
+        forecast = ready.forecast(device, rows=feed == "rows", instructions=instructions)
     if layout == "json":
         described = summary.as_json()
         described["memory"] = None if plan is None else _memory_json(plan)

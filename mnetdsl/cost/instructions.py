@@ -22,6 +22,9 @@ from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
 
 Figures = Mapping[str, Sequence[float]]
 _VARIANT = re.compile(r"_\d.*")
+_SAME_INTEGERS = {"cortex-m4": "cortex-m3", "cortex-m7": "cortex-m3", "cortex-m33": "cortex-m3"}
+"""Cores whose portable integer kernels compile to what another core runs, on which all of them were measured."""
+_WITH_FLOATS = ("f32", "quantize")
 _ELEMENTS = re.compile(r"(_(i8|u8|i16|f32)){2}$")
 
 
@@ -34,6 +37,27 @@ class Work:
 
     keys: tuple[str, ...]
     sizes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Work that a program does so many times."""
+
+    work: Work
+    times: int = 1
+
+
+def moved(kernel: str, bytes: int) -> Work:
+    """Of a call that moves bytes and belongs to no operation."""
+    return Work((kernel,), (bytes, 1))
+
+
+def expected(core: str, costs: Sequence[Cost]) -> int | None:
+    """Instructions of a layer that does all of this; None where some of its kernels were not measured on `core`."""
+    found = [(predict(core, cost.work), cost.times) for cost in costs]
+    if any(count is None for count, _ in found):
+        return None
+    return sum((count or 0) * times for count, times in found)
 
 
 def work(op: Op | None, functions: Sequence[str]) -> Work:
@@ -52,9 +76,12 @@ def known_cores() -> tuple[str, ...]:
 
 
 def predict(core: str, layer: Work) -> int | None:
-    """Instructions of a layer; None where no such kernel was measured on `core`."""
+    """Instructions of a layer; None where no such kernel was measured on `core`, or on one with the same integers."""
     figures: Figures = _model().get(core, {})
     found = next((figures[key] for key in layer.keys if key in figures), None)
+    if found is None and core in _SAME_INTEGERS and not any(part in layer.keys[0] for part in _WITH_FLOATS):
+        portable: Figures = _model().get(_SAME_INTEGERS[core], {})
+        found = next((portable[key] for key in layer.keys if key in portable), None)
     if found is None or len(found) != len(layer.sizes):
         return None
     return round(sum(figure * size for figure, size in zip(found, layer.sizes, strict=True)))
@@ -82,7 +109,7 @@ def _sizes(op: Op | None) -> tuple[str, tuple[int, ...]]:
     if isinstance(op, DepthwiseConv2d):
         height, width = op.filter.type.shape[:2]
         _, rows, columns, _ = op.type.shape
-        kind = f" {height}x{width}/{op.input.type.shape[1] // rows if rows else 1}"
+        kind = f" {height}x{width}/{op.strides[0]}"
         border = 2 * (rows + columns) * channels
         return kind, (elements, border, rows * columns, rows * channels, rows, channels)
     return "", (op.operands[0].type.elements if op.operands else 0, elements, channels)

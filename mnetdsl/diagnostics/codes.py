@@ -155,6 +155,8 @@ CODES: dict[str, str] = {
     "MN1112": "a weight that is not finite",
     "MN1113": "16-bit activations on a target without 64-bit integers",
     "MN1115": "a network that takes no rows",
+    "MN1116": "more instructions than allowed",
+    "MN1117": "instructions that are not known",
     # MN12xx: toolchains
     "MN1201": "no C compiler",
     "MN1202": "the C compiler failed",

@@ -15,6 +15,14 @@ from mnetdsl.plan.tasks import Pieces
 
 
 @dataclass(frozen=True)
+class Bands:
+    """A way to run the front by rows: how many at a time, and the layer that it ends at; empty: of least memory."""
+
+    band: int = 1
+    last: str = ""
+
+
+@dataclass(frozen=True)
 class RowRead:
     """An operand of a task: row r of the result reads the rows of `value` that position r of `axis` covers."""
 
@@ -42,7 +50,8 @@ class Part:
 
 @dataclass(frozen=True)
 class RowStep:
-    """Task `task` computes row `row` into `slot` of its strip, where `kept` rows from `moved` on go to the front first.
+    """Task `task` computes `rows` rows from `row` on into `slot` of its strip and behind it, where `kept` rows from
+    `moved` on go to the front first.
 
     A `moved` of 0 moves nothing. `parts` stand beside the task's reads.
     """
@@ -53,15 +62,20 @@ class RowStep:
     moved: int
     kept: int
     parts: tuple[Part, ...]
+    rows: int = 1
 
 
 @dataclass(frozen=True, eq=False)
 class RowSchedule:
-    """Who makes which row, in order; `depths` are rows of each task's strip, those of the last task all of its map."""
+    """Who makes which rows, in order; `depths` are rows of each task's strip, those of the last task all of its map.
+
+    A task makes `bands[task]` rows at a time, the last time what is left of its map.
+    """
 
     tasks: tuple[RowTask, ...]
+    bands: tuple[int, ...]
     order: tuple[tuple[int, int], ...]
-    """(task, row)"""
+    """(task, first row)"""
     depths: tuple[int, ...]
     alive: np.ndarray[tuple[int, int], np.dtype[np.bool_]]
     """[task, step]: whether a strip holds a row that is read, written or still needed."""
@@ -69,7 +83,11 @@ class RowSchedule:
     @cached_property
     def steps(self) -> tuple[RowStep, ...]:
         """The order with the places of all rows in their strips."""
-        return _places(self.tasks, self.order, self.depths)
+        return _places(self)
+
+    def count(self, task: int, row: int) -> int:
+        """Rows that a task makes together with `row`, which is the first of them."""
+        return _count(self.tasks[task], self.bands[task], row)
 
     def strip_bytes(self, task: int) -> int:
         return self.depths[task] * row_bytes(self.tasks[task].writes)
@@ -80,17 +98,27 @@ def row_bytes(value: Value) -> int:
     return value.type.byte_size // value.type.shape[1]
 
 
-def schedule_rows(tasks: Sequence[RowTask], source: Value) -> RowSchedule:
-    """The order that ends with all rows of the last task's result. `source` is given from outside, a row at a time."""
+def _count(task: RowTask, band: int, row: int) -> int:
+    return min(band, task.writes.type.shape[1] - row)
+
+
+def schedule_rows(tasks: Sequence[RowTask], source: Value, band: int = 1) -> RowSchedule:
+    """The order that ends with all rows of the last task's result. `source` is given from outside, a row at a time.
+
+    What reads it makes a row at a time, all other tasks `band` rows: kernels are called less often then and rows move
+    less often, for strips that are deeper by as much.
+    """
+    bands = tuple(1 if any(read.value is source for read in task.reads) else band for task in tasks)
     indices = {task.writes: index for index, task in enumerate(tasks)}
     reach = [[_ends(read.axis) for read in task.reads] for task in tasks]
-    order = _order(tasks, source, indices, reach)
+    order = _order(tasks, bands, source, indices, reach)
     trace = _Trace(tasks, indices, reach)
-    for task, _ in order:
-        trace.note(task)
-        trace.advance(task)
+    for task, row in order:
+        count = _count(tasks[task], bands[task], row)
+        trace.note(task, count)
+        trace.advance(task, count)
     trace.depths[-1] = tasks[-1].writes.type.shape[1]
-    return RowSchedule(tuple(tasks), tuple(order), tuple(trace.depths), np.array(trace.alive).T)
+    return RowSchedule(tuple(tasks), bands, tuple(order), tuple(trace.depths), np.array(trace.alive).T)
 
 
 Ends = tuple[list[int], list[int]]
@@ -103,7 +131,11 @@ def _ends(axis: Axis) -> Ends:
 
 
 def _order(
-    tasks: Sequence[RowTask], source: Value, indices: Mapping[Value, int], reach: Sequence[Sequence[Ends]]
+    tasks: Sequence[RowTask],
+    bands: Sequence[int],
+    source: Value,
+    indices: Mapping[Value, int],
+    reach: Sequence[Sequence[Ends]],
 ) -> list[tuple[int, int]]:
     """(task, row) by demand, without recursion: a chain of layers may be long."""
     produced = [0] * len(tasks)
@@ -116,8 +148,9 @@ def _order(
             stack.pop()
             continue
         row = produced[task]
+        rows = _count(tasks[task], bands[task], row)
         missing = (
-            (indices[read.value], ends[row] + 1)
+            (indices[read.value], ends[row + rows - 1] + 1)
             for (_, ends), read in zip(reach[task], tasks[task].reads, strict=True)
             if read.value is not source
         )
@@ -126,7 +159,7 @@ def _order(
             stack.append(wanted)
             continue
         order.append((task, row))
-        produced[task] += 1
+        produced[task] += rows
     return order
 
 
@@ -148,15 +181,15 @@ class _Trace:
         for task in range(len(tasks)):
             self._age(task)
 
-    def note(self, task: int) -> None:
-        """Before `task` makes a row: what is alive, and how many rows of the task's map there are with the new one."""
+    def note(self, task: int, count: int) -> None:
+        """Before `task` makes `count` rows: what is alive, and how many rows of its map there are with the new ones."""
         self.alive.append([made > oldest for made, oldest in zip(self.produced, self.oldest, strict=True)])
         self.alive[-1][task] = True
         row = self.produced[task]
-        self.depths[task] = max(self.depths[task], row + 1 - min(self.oldest[task], row))
+        self.depths[task] = max(self.depths[task], row + count - min(self.oldest[task], row))
 
-    def advance(self, task: int) -> None:
-        self.produced[task] += 1
+    def advance(self, task: int, count: int) -> None:
+        self.produced[task] += count
         for source in self._sources[task]:
             self._age(source)
 
@@ -165,25 +198,27 @@ class _Trace:
             self.oldest[task] = min(first[self.produced[reader]] for reader, first in self._readers[task])
 
 
-def _places(tasks: Sequence[RowTask], order: Sequence[tuple[int, int]], depths: Sequence[int]) -> tuple[RowStep, ...]:
-    """Where rows lie in strips of `depths` rows. The oldest row needed comes to the front where a strip is full."""
+def _places(schedule: RowSchedule) -> tuple[RowStep, ...]:
+    """Where rows lie in strips. The oldest row needed comes to the front where a strip is full."""
+    tasks, depths = schedule.tasks, schedule.depths
     indices = {task.writes: index for index, task in enumerate(tasks)}
     reach = [[_ends(read.axis) for read in task.reads] for task in tasks]
     trace, base = _Trace(tasks, indices, reach), [0] * len(tasks)
     steps: list[RowStep] = []
-    for task, row in order:
+    for task, row in schedule.order:
+        rows = schedule.count(task, row)
         parts = []
         for (first, last), read in zip(reach[task], tasks[task].reads, strict=True):
             index = indices.get(read.value)
             slot = 0 if index is None else first[row] - base[index]
-            parts.append(Part(first[row], last[row] - first[row] + 1, slot))
+            parts.append(Part(first[row], last[row + rows - 1] - first[row] + 1, slot))
         moved = kept = 0
-        if row - base[task] == depths[task]:
+        if row - base[task] + rows > depths[task]:
             oldest = min(trace.oldest[task], row)
             moved, kept = oldest - base[task], row - oldest
             base[task] = oldest
-        steps.append(RowStep(task, row, row - base[task], moved if kept else 0, kept, tuple(parts)))
-        trace.advance(task)
+        steps.append(RowStep(task, row, row - base[task], moved if kept else 0, kept, tuple(parts), rows))
+        trace.advance(task, rows)
     return tuple(steps)
 
 

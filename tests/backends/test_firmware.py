@@ -7,6 +7,7 @@ import json
 import pytest
 
 from mnetdsl.backends import firmware
+from mnetdsl.backends.c import Options
 from mnetdsl.backends.firmware import forecast
 from mnetdsl.backends.qemu.measurement import measure
 from mnetdsl.cli.main import main
@@ -26,7 +27,7 @@ def network() -> Module:
 def test_flash_and_ram_are_those_of_the_measured_image_to_the_byte(network: Module, core: str) -> None:
     require("arm-none-eabi-gcc")
     require("qemu-system-arm")
-    said = forecast(network, CORES[core])
+    said = forecast(network, Options(core=CORES[core]))
     found = measure(network, core, {port.name: random_input(port, 1) for port in network.graph.inputs})
     assert (said.code, said.constants, said.variables) == (found.code, found.constants, found.variables)
     assert said.arena == found.arena
@@ -38,7 +39,7 @@ def test_flash_and_ram_are_those_of_the_measured_image_to_the_byte(network: Modu
 
 def test_cores_without_an_emulated_board_are_compiled_too(network: Module) -> None:
     require("arm-none-eabi-gcc")
-    said = forecast(network, CORES["cortex-m0plus"])
+    said = forecast(network, Options(core=CORES["cortex-m0plus"]))
     assert said.code is not None
     assert 0 < said.code < said.constants
 
@@ -47,7 +48,7 @@ def test_without_a_compiler_constants_and_arena_are_said_and_what_to_install(
     network: Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "")
-    said = forecast(network, CORES["cortex-m4"])
+    said = forecast(network, Options(core=CORES["cortex-m4"]))
     assert (said.code, said.flash, said.ram) == (None, None, None)
     assert said.constants > 0
     assert "gcc-arm-none-eabi" in said.why

@@ -43,7 +43,8 @@ def replay(schedule: RowSchedule, image: Value) -> None:
         task, strip = tasks[step.task], strips[step.task]
         assert step.row == made[step.task]
         for read, part in zip(task.reads, step.parts, strict=True):
-            first, last = (int(ends[step.row]) for ends in read.axis.reach())
+            ends = read.axis.reach()
+            first, last = int(ends[0][step.row]), int(ends[1][step.row + step.rows - 1])
             assert (part.first, part.rows) == (first, last - first + 1)
             if read.value is image:
                 fed = max(fed, last + 1)
@@ -53,8 +54,9 @@ def replay(schedule: RowSchedule, image: Value) -> None:
         if step.moved:
             strip[: step.kept] = strip[step.moved : step.moved + step.kept]
             strip[step.kept :] = [None] * (len(strip) - step.kept)
-        strip[step.slot] = step.row
-        made[step.task] += 1
+        strip[step.slot : step.slot + step.rows] = range(step.row, step.row + step.rows)
+        assert len(strip) == schedule.depths[step.task]
+        made[step.task] += step.rows
     assert strips[-1] == list(range(tasks[-1].writes.type.shape[1]))
 
 
@@ -115,10 +117,24 @@ def test_random_chains_find_what_they_read(seed: int) -> None:
         result = value(positions, choose.randint(1, 40))
         tasks.append(RowTask(f"layer {number}", tuple(reads), result))
         maps.append(result)
-    schedule = schedule_rows(_used(tasks), image)
-    replay(schedule, image)
-    assert all(depth <= task.writes.type.shape[1] for depth, task in zip(schedule.depths, schedule.tasks, strict=True))
-    _assert_apart(schedule, [choose.choice([0, 0, 24]) for _ in schedule.tasks])
+    for band in (1, 2, 5):
+        schedule = schedule_rows(_used(tasks), image, band)
+        replay(schedule, image)
+        heights = [task.writes.type.shape[1] for task in schedule.tasks]
+        assert all(depth <= height for depth, height in zip(schedule.depths, heights, strict=True))
+        _assert_apart(schedule, [choose.choice([0, 0, 24]) for _ in schedule.tasks])
+
+
+def test_bands_make_several_rows_at_once_in_deeper_strips_that_move_less_often() -> None:
+    image = value(32)
+    tasks = chain(image, window(32, 1), window(32, 1), window(32, 3, before=1, after=1), window(32, 1))
+    one, four = schedule_rows(tasks, image), schedule_rows(tasks, image, 4)
+    assert one.depths == (1, 3, 1, 32)
+    assert four.depths == (4, 9, 4, 32)
+    replay(four, image)
+    assert len(four.steps) == 32 + 3 * 8
+    assert sum(step.kept for step in four.steps) < sum(step.kept for step in one.steps)
+    assert [part.rows for step in four.steps if step.task == 2 for part in step.parts] == [5, *[6] * 6, 5]
 
 
 def _used(tasks: list[RowTask]) -> list[RowTask]:

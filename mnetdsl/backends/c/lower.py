@@ -19,12 +19,14 @@ from mnetdsl.backends.c.quantized import QUANTIZED_RULES
 from mnetdsl.backends.c.quantized.dsp import dsp_rule
 from mnetdsl.backends.c.quantized.helium import helium_rule
 from mnetdsl.backends.c.selftest import SelfTest, selftest_vectors
+from mnetdsl.cost.instructions import Cost, work
 from mnetdsl.diagnostics import MnetError, error
 from mnetdsl.ir.core import Module, Op, Port, Value
 from mnetdsl.ir.types import TensorType
 from mnetdsl.ir.verifier import CONVERSIONS
 from mnetdsl.plan import Memory, Place, Plan, Space, Task, make_plan
 from mnetdsl.plan.result import Buffer
+from mnetdsl.plan.rows import Bands
 from mnetdsl.plan.storage import copied_outputs
 from mnetdsl.targets import Core, Helium
 from mnetdsl.version import __version__
@@ -52,19 +54,33 @@ class Options:
     `alignment` in bytes of every buffer and of the arena: 4 is what float32 needs, 8 suits wider loads.
     `selftest` embeds inputs and expected outputs in a file of its own. `core` is what the code is made for, whose
     kernels have a portable twin each; None: any machine with a C compiler. `rows` takes the image row by row
-    (docs/decisions/0008-rows.md). `memories` are what RAM there is, the fastest first, over which buffers are spread
-    where none of them holds all.
+    (docs/decisions/0008-rows.md), and `bands` says how layers run then; None: with the least memory. `memories` are
+    what RAM there is, the fastest first, over which buffers are spread where none of them holds all.
     """
 
     alignment: int = 4
     selftest: SelfTest | None = None
     core: Core | None = None
     rows: bool = False
+    bands: Bands | None = None
     memories: tuple[Memory, ...] = ()
 
     def __post_init__(self) -> None:
         if self.alignment not in (4, 8):
             raise ValueError(f"alignment must be 4 or 8, got {self.alignment}")
+
+
+@dataclass(frozen=True, eq=False)
+class Lowered:
+    """What a module became: `operations[i]` is the operation behind layer i, None for a copy to an output.
+
+    `costs` are the kernel calls of each layer as the cost model sees them.
+    """
+
+    program: Program
+    plan: Plan
+    operations: tuple[Op | None, ...]
+    costs: tuple[tuple[Cost, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -86,8 +102,13 @@ def plan_memory(module: Module, alignment: int = 4, core: Core | None = None, me
     return _plan(module, steps_of(module, core), alignment, memories)
 
 
-def lower(module: Module, name: str, options: Options) -> tuple[Program, Plan, tuple[Op | None, ...]]:
-    """The program model, its plan, and the operation behind each layer (None: a copy to an output).
+def layer_cost(layer: Layer, op: Op | None) -> tuple[Cost, ...]:
+    """Of a layer that runs once."""
+    return (Cost(work(op, [call.function for call in layer.calls])),)
+
+
+def lower(module: Module, name: str, options: Options) -> Lowered:
+    """The program model of a module, and what it follows from.
 
     Raises `MnetError`: as `plan_memory`, and MN0720 or MN1112 where weights are missing or not finite.
     """
@@ -103,7 +124,8 @@ def lower(module: Module, name: str, options: Options) -> tuple[Program, Plan, t
     program = assemble(
         module, prefix, options, emitter, layers, activations, None, lambda task: layers[task].name if layers else ""
     )
-    return program, plan, tuple(step.op for step in steps)
+    costs = tuple(layer_cost(layer, step.op) for layer, step in zip(layers, steps, strict=True))
+    return Lowered(program, plan, tuple(step.op for step in steps), costs)
 
 
 def assemble(

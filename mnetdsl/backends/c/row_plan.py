@@ -20,6 +20,7 @@ from mnetdsl.ir.types import TensorType
 from mnetdsl.plan import Memory, Mode, Plan, Scratch, Task, make_plan
 from mnetdsl.plan.result import ScratchBuffer
 from mnetdsl.plan.rows import (
+    Bands,
     RowRead,
     RowSchedule,
     RowTask,
@@ -31,6 +32,8 @@ from mnetdsl.plan.rows import (
 from mnetdsl.plan.sweep import Axis
 
 RuleOf = Callable[[Op], Rule[Any] | None]
+Front = Sequence[tuple[Op, dict[str, Axis]]]
+"""Operations in order, each with its `row_axes`."""
 Windowed = Conv2d | DepthwiseConv2d | AvgPool | MaxPool
 ALONE = frozenset(
     (
@@ -57,6 +60,10 @@ ALONE = frozenset(
     )
 )
 """Operations whose row r reads row r of each map and nothing else of it."""
+
+
+BANDS = (1, 2, 4, 8, 16)
+"""Rows that layers of a front may make at a time. More of them cost memory and save instructions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +138,7 @@ def _is_weight(op: Op, operand: str) -> bool:
     return isinstance(op, Conv2d | DepthwiseConv2d) and operand not in ("input", "residual")
 
 
-def candidates(module: Module) -> Iterator[list[tuple[Op, dict[str, Axis]]]]:
+def candidates(module: Module) -> Iterator[Front]:
     """Fronts of the network that end at one map, which nothing goes around; the operations of each in order."""
     streamed = _streamed(module)
     axes = dict(streamed)
@@ -154,40 +161,61 @@ def plan_rows(
     rule_of: RuleOf,
     alignment: int,
     memories: Sequence[Memory] = (),
+    wanted: Bands | None = None,
 ) -> RowCut:
     """The cut of least memory. `choose` holds rule and choice of each operation that needs code.
 
-    Where no memory holds that, the first cut that several hold together, by what they need at least.
+    Where no memory holds that, the first cut that several hold together, by what they need at least. `wanted` is a cut
+    that somebody chose.
 
     Raises MN1115 where the network has not one image as input, or its first layer needs all of it.
     """
-    ports = module.graph.inputs
-    if len(ports) != 1 or ports[0].value.type.rank != 4:
-        raise no_rows(module, "it needs one input of height, width and channels")
-    scratch_of = cache(lambda op: _scratch_bytes(op, rule_of))
-    drafts = [_draft(module, front, scratch_of) for front in candidates(module)]
-    if not drafts:
-        raise no_rows(module, "no layer behind its image runs by rows")
+    chosen_bands = wanted or Bands()
+    found = drafts(module, rule_of, chosen_bands.band, chosen_bands.last)
     best: RowCut | None = None
-    chosen = drafts[0]
-    for draft in sorted(drafts, key=lambda draft: draft.bytes):
+    chosen = found[0]
+    for draft in sorted(found, key=lambda draft: draft.bytes):
         if best is not None and draft.bytes >= best.plan.arena_bytes:
             break
-        cut = _finished(module, draft, choose, alignment)
+        cut = finished(module, draft, choose, alignment)
         if best is None or cut.plan.arena_bytes < best.plan.arena_bytes:
             best, chosen = cut, draft
     assert best is not None
     if not memories:
         return best
     together = sum(memory.bytes for memory in memories)
-    spread = _finished(module, chosen, choose, alignment, memories)
-    for draft in sorted(drafts, key=lambda draft: draft.bytes):
+    spread = finished(module, chosen, choose, alignment, memories)
+    for draft in sorted(found, key=lambda draft: draft.bytes):
         if spread.plan.fits or draft.bytes > together:
             break
         if draft is not chosen:
-            other = _finished(module, draft, choose, alignment, memories)
+            other = finished(module, draft, choose, alignment, memories)
             spread = other if other.plan.fits else spread
     return spread
+
+
+def drafts(module: Module, rule_of: RuleOf, band: int = 1, last: str = "") -> list[Draft]:
+    """All fronts of a network with what each needs, or those that end at the layer `last`.
+
+    Raises MN1115 as `fronts_of`.
+    """
+    scratch_of = cache(lambda op, rows: scratch_bytes(op, rows, rule_of))
+    fronts = [front for front in fronts_of(module) if not last or front[-1][0].name == last]
+    return [draft_of(module, front, scratch_of, band) for front in fronts]
+
+
+def fronts_of(module: Module) -> list[Front]:
+    """All that `candidates` finds.
+
+    Raises MN1115 where the network has not one image as input, or its first layer needs all of it.
+    """
+    ports = module.graph.inputs
+    if len(ports) != 1 or ports[0].value.type.rank != 4:
+        raise no_rows(module, "it needs one input of height, width and channels")
+    fronts = list(candidates(module))
+    if not fronts:
+        raise no_rows(module, "no layer behind its image runs by rows")
+    return fronts
 
 
 def no_rows(module: Module, why: str) -> MnetError:
@@ -201,7 +229,9 @@ def no_rows(module: Module, why: str) -> MnetError:
 
 
 @dataclass(frozen=True, eq=False)
-class _Draft:
+class Draft:
+    """A front before anything has an address."""
+
     front: tuple[Op | None, ...]
     schedule: RowSchedule
     scratch: tuple[int, ...]
@@ -209,12 +239,12 @@ class _Draft:
     """What the front needs at least, its result included."""
 
 
-def _scratch_bytes(op: Op, rule_of: RuleOf) -> int:
-    """Of the kernels for all rows of `op`."""
+def scratch_bytes(op: Op, band: int, rule_of: RuleOf) -> int:
+    """Of the kernels for all rows of `op`, which makes `band` at a time."""
     axes = row_axes(op)
     assert axes is not None
     most = 0
-    for kind in dict.fromkeys(variants(op, axes)):
+    for kind in dict.fromkeys(variants(op, axes, band).values()):
         made, _ = row_operation(op, axes, kind)
         rule = rule_of(made)
         assert rule is not None
@@ -224,9 +254,10 @@ def _scratch_bytes(op: Op, rule_of: RuleOf) -> int:
     return most
 
 
-def _draft(module: Module, front: Sequence[tuple[Op, dict[str, Axis]]], scratch_of: Callable[[Op], int]) -> _Draft:
+def draft_of(module: Module, front: Front, scratch_of: Callable[[Op, int], int], band: int) -> Draft:
+    """A front that makes `band` rows at a time; `scratch_of` tells the bytes that a layer needs for that many."""
     image = module.graph.inputs[0].value
-    copied = _copied_image(front, image)
+    copied = copied_image(front, image)
     tasks, operations = [], list[Op | None]()
     if copied is not None:
         height = image.type.shape[1]
@@ -241,13 +272,13 @@ def _draft(module: Module, front: Sequence[tuple[Op, dict[str, Axis]]], scratch_
         )
         tasks.append(RowTask(op.name or op.opcode, reads, op.result))
         operations.append(op)
-    schedule = schedule_rows(tasks, image)
-    scratch = [0 if op is None else scratch_of(op) for op in operations]
+    schedule = schedule_rows(tasks, image, band)
+    scratch = [0 if op is None else scratch_of(op, rows) for op, rows in zip(operations, schedule.bands, strict=True)]
     sizes = np.array([schedule.strip_bytes(index) for index in range(len(tasks))])
-    return _Draft(tuple(operations), schedule, tuple(scratch), int((schedule.alive * sizes[:, None]).sum(axis=0).max()))
+    return Draft(tuple(operations), schedule, tuple(scratch), int((schedule.alive * sizes[:, None]).sum(axis=0).max()))
 
 
-def _copied_image(front: Sequence[tuple[Op, dict[str, Axis]]], image: Value) -> Value | None:
+def copied_image(front: Front, image: Value) -> Value | None:
     """A strip of the image, where a layer reads several of its rows at once, or several layers read it."""
     axes = [
         axes[definition.name]
@@ -260,13 +291,14 @@ def _copied_image(front: Sequence[tuple[Op, dict[str, Axis]]], image: Value) -> 
     return None if single else Value(image.type)
 
 
-def _finished(
+def finished(
     module: Module,
-    draft: _Draft,
+    draft: Draft,
     choose: Mapping[Op, tuple[Rule[Any], Choice]],
     alignment: int,
     memories: Sequence[Memory] = (),
 ) -> RowCut:
+    """The draft with addresses, and with the layers behind it."""
     front = set(draft.front)
     back = tuple(op for op in choose if op not in front)
     strips, scratch, block = pack_strips(draft.schedule, draft.scratch, alignment)
@@ -289,33 +321,36 @@ def _finished(
 
 @dataclass(frozen=True)
 class Variant:
-    """What tells apart the rows of an operation: rows that each operand gives, and padding where there is a window."""
+    """What tells apart bands of an operation: rows that each operand gives, and padding where there is a window."""
 
     rows: tuple[int, ...]
     padding: tuple[int, ...] | None
 
 
-def variants(op: Op, axes: Mapping[str, Axis]) -> list[Variant]:
-    """Of each row of `op`, with its `row_axes`."""
+def variants(op: Op, axes: Mapping[str, Axis], band: int) -> dict[int, Variant]:
+    """Of `op`, which makes `band` rows at a time, by the first of them; `axes` are its `row_axes`."""
     ends = {name: axis.reach() for name, axis in axes.items()}
+    firsts = np.arange(0, op.type.shape[1], band)
+    lasts = np.minimum(firsts + band, op.type.shape[1]) - 1
     counts = [
-        (ends[definition.name][1] - ends[definition.name][0] + 1).tolist()
+        (ends[definition.name][1][lasts] - ends[definition.name][0][firsts] + 1).tolist()
         for definition in op.operand_defs
         if definition.name in axes
         for _ in op.operand_group(definition.name)
     ]
     rows = list(zip(*counts, strict=True))
     if not isinstance(op, Windowed):
-        return [Variant(numbers, None) for numbers in rows]
+        return {first: Variant(numbers, None) for first, numbers in zip(firsts.tolist(), rows, strict=True)}
     axis, (first, last) = axes["input"], ends["input"]
     starts = np.arange(axis.positions) * axis.stride - axis.before
-    above, below = first - starts, starts + (axis.kernel - 1) * axis.dilation - last
-    sides = zip(rows, above.tolist(), below.tolist(), strict=True)
-    return [Variant(numbers, (top, bottom, op.padding[2], op.padding[3])) for numbers, top, bottom in sides]
+    above = (first - starts)[firsts]
+    below = (starts + (axis.kernel - 1) * axis.dilation - last)[lasts]
+    sides = zip(firsts.tolist(), rows, above.tolist(), below.tolist(), strict=True)
+    return {at: Variant(numbers, (top, bottom, op.padding[2], op.padding[3])) for at, numbers, top, bottom in sides}
 
 
 def row_operation(op: Op, axes: Mapping[str, Axis], chosen: Variant) -> tuple[Op, list[Value]]:
-    """`op` for one row: an operation of its kind on the rows that the row reads, with what padding these leave.
+    """`op` for one band: an operation of its kind on the rows that the band reads, with what padding these leave.
 
     Beside it its operands that are maps, new values. Constants are shared: drop the operands afterwards.
     """
@@ -344,13 +379,22 @@ def row_mode(choice: Choice) -> Mode:
 
 
 __all__ = [
+    "BANDS",
+    "Draft",
+    "Front",
     "RowCut",
     "candidates",
+    "copied_image",
+    "draft_of",
+    "drafts",
+    "finished",
+    "fronts_of",
     "no_rows",
     "plan_rows",
     "row_axes",
     "row_bytes",
     "row_mode",
     "row_operation",
+    "scratch_bytes",
     "variants",
 ]

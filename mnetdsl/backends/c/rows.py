@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 
+from mnetdsl.backends.c.choice import Choice, Rule
 from mnetdsl.backends.c.emitter import Emitter, arena_names, layer_label
 from mnetdsl.backends.c.identifiers import Names, comment_text, identifier
 from mnetdsl.backends.c.lower import (
     PARAMETERS,
+    Lowered,
     Options,
     Step,
     arena_parameters,
     assemble,
+    layer_cost,
     layer_of,
     ports,
     rule_of,
     sizes,
     steps_of,
 )
-from mnetdsl.backends.c.program import ArenaLine, Call, CPort, Layer, Program, RowProgram, Unit
+from mnetdsl.backends.c.program import ArenaLine, Call, CPort, Layer, RowProgram, Unit
 from mnetdsl.backends.c.row_plan import (
     RowCut,
     no_rows,
@@ -32,10 +36,11 @@ from mnetdsl.backends.c.row_plan import (
     row_operation,
     variants,
 )
+from mnetdsl.cost.instructions import Cost, Work, moved, work
 from mnetdsl.ir.core import Module, Op
-from mnetdsl.plan import Memory, Plan, PlannedStep, Space
+from mnetdsl.plan import Memory, PlannedStep, Space
 from mnetdsl.plan.result import ScratchBuffer
-from mnetdsl.plan.rows import RowStep
+from mnetdsl.plan.rows import Bands, RowStep
 from mnetdsl.targets import Core
 
 FRONT = "rows, the front of the network"
@@ -45,20 +50,27 @@ SKIPPED = -1
 
 
 def plan_row_memory(
-    module: Module, alignment: int = 4, core: Core | None = None, memories: Sequence[Memory] = ()
+    module: Module,
+    alignment: int = 4,
+    core: Core | None = None,
+    memories: Sequence[Memory] = (),
+    wanted: Bands | None = None,
 ) -> RowCut:
     """Front, back and memory of a module; needs shapes only. Raises as `lower_rows`, but for weights."""
+    return plan_rows(module, choices_of(module, core), lambda op: rule_of(op, core), alignment, memories, wanted)
+
+
+def choices_of(module: Module, core: Core | None) -> dict[Op, tuple[Rule[Any], Choice]]:
     steps = steps_of(module, core)
     if any(step.op is None for step in steps):
         raise no_rows(module, "one of its outputs is a constant or an input")
-    choices = {step.op: (step.rule, step.choice) for step in steps if step.op is not None and step.rule is not None}
-    return plan_rows(module, choices, lambda op: rule_of(op, core), alignment, memories)
+    return {step.op: (step.rule, step.choice) for step in steps if step.op is not None and step.rule is not None}
 
 
-def lower_rows(module: Module, name: str, options: Options) -> tuple[Program, Plan, tuple[Op | None, ...]]:
+def lower_rows(module: Module, name: str, options: Options) -> Lowered:
     """As `lower.lower`; also raises MN1115 where no layer of the network runs by rows."""
     prefix = identifier(name)
-    cut = plan_row_memory(module, options.alignment, options.core, options.memories)
+    cut = plan_row_memory(module, options.alignment, options.core, options.memories, options.bands)
     names = Names((*PARAMETERS, *arena_parameters(cut.plan)))
     inputs, outputs = ports(module.graph.inputs, names), ports(module.graph.outputs, names)
     front = [op for op in cut.front if op is not None]
@@ -80,7 +92,9 @@ def lower_rows(module: Module, name: str, options: Options) -> tuple[Program, Pl
     program = assemble(module, prefix, options, emitter, layers, activations, rows, name_of)
     if len(cut.plan.arenas) == 1:
         program = replace(program, **_peak(cut, name_of(cut.plan.peak)))
-    return program, cut.plan, (*front, *cut.back)
+    behind = [layer_cost(layer, op) for layer, op in zip(layers[len(front) :], cut.back, strict=True)]
+    costs = (*(tuple(found) for found in writer.costs), *behind)
+    return Lowered(program, cut.plan, (*front, *cut.back), costs)
 
 
 def _peak(cut: RowCut, name: str) -> dict[str, Any]:
@@ -115,7 +129,14 @@ class _Writer:
         self._image = module.graph.inputs[0].value
         self._tasks = {task.writes: index for index, task in enumerate(cut.schedule.tasks)}
         self._axes = {op: row_axes(op) or {} for op in cut.front if op is not None}
-        self._variants = {op: variants(op, axes) for op, axes in self._axes.items()}
+        self._variants = {
+            op: variants(op, self._axes[op], band)
+            for op, band in zip(cut.front, cut.schedule.bands, strict=True)
+            if op is not None
+        }
+        self.costs: list[list[Cost]] = [[] for _ in self._layers]
+        """Of each layer of the front, once its units are written. Copies of the image count for the first one."""
+        self._works: dict[object, tuple[int, Work]] = {}
         self.activations: set[str] = set()
 
     def front_layer(self, index: int, op: Op) -> Layer:
@@ -125,12 +146,12 @@ class _Writer:
         place = f"  {PurePath(op.location.file).name}:{op.location.line}" if op.location.file else ""
         shapes = " + ".join(sizes(read.value.type) for read in self._cut.schedule.tasks[task].reads)
         first = f"[{index}] {layer_label(op)}  {op.opcode}, {shapes} -> {sizes(op.type)}{place}"
-        second = (
-            f"by rows   out {self._address_text(task)} ({depth} of {height} rows, {depth * row_bytes(op.result)} B)"
-        )
-        name = layer_label(op)
-        size = op.type.byte_size
-        return Layer(index, name, op.opcode, (comment_text(first), comment_text(second)), (), "", size)
+        band = self._cut.schedule.bands[task]
+        how = "by rows" if band == 1 else f"by bands of {band} rows"
+        size = depth * row_bytes(op.result)
+        second = f"{how}   out {self._address_text(task)} ({depth} of {height} rows, {size} B)"
+        comment = (comment_text(first), comment_text(second))
+        return Layer(index, layer_label(op), op.opcode, comment, (), "", op.type.byte_size)
 
     def _address_text(self, task: int) -> str:
         buffer = self._cut.plan.buffer(self._cut.result) if self._is_last(task) else None
@@ -157,15 +178,22 @@ class _Writer:
         keys = sorted(found, key=lambda key: not found[key][1])
         numbers = {key: number for number, key in enumerate(keys)}
         units = [found[key][0] for key in keys]
+        for key, times in Counter(order).items():
+            if key in self._works:
+                layer, needed = self._works[key]
+                self.costs[max(layer, 0)].append(Cost(needed, times))
         return units, [numbers[key] for key in order], sum(takes for _, takes in found.values())
 
     def _note(self, found: dict[object, tuple[Unit, bool]], key: tuple[object, ...], step: RowStep) -> object:
         if key not in found:
             if key[0] == "move":
-                found[key] = (self._move(step), False)
+                unit, needed = self._move(step)
+                found[key] = (unit, False)
             else:
                 takes = any(read.value is self._image for read in self._cut.schedule.tasks[step.task].reads)
-                found[key] = (self._row(step), takes)
+                unit, needed = self._row(step)
+                found[key] = (unit, takes)
+            self._works[key] = unit.layer, needed
         return key
 
     def _variant(self, step: RowStep) -> object:
@@ -174,21 +202,21 @@ class _Writer:
         slots = tuple(part.slot for part in step.parts)
         return slots, None if op is None else self._variants[op][step.row]
 
-    def _move(self, step: RowStep) -> Unit:
+    def _move(self, step: RowStep) -> tuple[Unit, Work]:
         task = self._cut.schedule.tasks[step.task]
         size = row_bytes(task.writes)
         strip = self._strip(step.task, 0)
         op = self._cut.front[step.task]
         self._emitter.sources.append(("rows",))
         call = Call("move_rows", (strip, str(step.moved * size), str(step.kept * size)))
-        return Unit(0 if op is None else self._layers[op], (call,))
+        return Unit(0 if op is None else self._layers[op], (call,)), moved("move_rows", step.kept * size)
 
-    def _row(self, step: RowStep) -> Unit:
+    def _row(self, step: RowStep) -> tuple[Unit, Work]:
         task, op = self._cut.schedule.tasks[step.task], self._cut.front[step.task]
-        target, size = self._strip(step.task, step.slot), row_bytes(task.writes)
+        target, size = self._strip(step.task, step.slot), step.rows * row_bytes(task.writes)
         if op is None:
             self._emitter.sources.append(("copy",))
-            return Unit(SKIPPED, (Call("copy", (self._input(), target, str(size))),))
+            return Unit(SKIPPED, (Call("copy", (self._input(), target, str(size))),)), moved("copy_row", size)
         made, maps = row_operation(op, self._axes[op], self._variants[op][step.row])
         for value, part, read in zip(maps, step.parts, task.reads, strict=True):
             index = self._tasks.get(read.value)
@@ -204,8 +232,9 @@ class _Writer:
         self._emitter.enter(choice, PlannedStep(mode, scratch))
         calls = tuple(rule.emit(made, self._emitter))
         self.activations.add(choice.activation)
+        needed = work(made, [call.function for call in calls])
         made.drop_operands()
-        return Unit(self._layers[op], calls, target, size)
+        return Unit(self._layers[op], calls, target, size), needed
 
     def _input(self) -> str:
         return f"ctx->in_{self._emitter.inputs[0].name}"
