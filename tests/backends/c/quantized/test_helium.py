@@ -21,6 +21,7 @@ POINTWISE = [
     ((7, 7, 64), (24, 96)),
     ((1, 2, 148), (4, 336)),
     ((1, 3, 208), (8,)),
+    ((2, 2, 260), (4,)),
 ]
 DEPTHWISE = [
     ((12, 12, 16), 3, 1, (1, 1, 1, 1)),
@@ -40,10 +41,14 @@ DEPTHWISE = [
 CONVOLUTIONS = [
     ((9, 9, 3), (3, 3, 8), (2, 2), (0, 1, 0, 1)),
     ((8, 7, 1), (3, 3, 4), (2, 2), (1, 1, 1, 1)),
+    ((7, 9, 4), (3, 3, 8), (1, 1), (1, 1, 1, 1)),
+    ((5, 6, 1), (3, 2, 4), (1, 1), (1, 0, 1, 0)),
     ((6, 9, 5), (5, 3, 12), (1, 2), (2, 2, 0, 1)),
     ((4, 4, 24), (2, 2, 8), (2, 2), (0, 0, 0, 0)),
     ((5, 5, 16), (1, 1, 8), (2, 2), (0, 0, 0, 0)),
 ]
+
+NAMES = ("pointwise", "window", "conv2d", "depthwise", "copy", "add", "sub", "mul", "lookup", "mean")
 
 
 def networks(seed: int) -> Layers:
@@ -100,8 +105,7 @@ def functions(module: Module) -> set[str]:
 def test_the_twins_give_the_interpreters_bits(seed: int) -> None:
     layers = networks(seed)
     assert different_on_host(layers, HELIUM) == []
-    others = {f"helium_{name}" for name in ("add", "sub", "mul", "lookup", "mean")}
-    assert functions(layers.module) == {"helium_pointwise", "helium_depthwise", "helium_conv2d", "helium_copy", *others}
+    assert functions(layers.module) == {f"helium_{name}" for name in NAMES}
 
 
 @pytest.mark.parametrize("seed", range(len(KINDS)))

@@ -21,6 +21,10 @@ from mnetdsl.ir.types import ElementType
 from mnetdsl.plan.sweep import Sweep
 from mnetdsl.plan.tasks import Mode, Scratch
 
+_GATHERED = 3
+"""Blocks of 16 numbers of a patch that kernels gather from lines."""
+_REACH = 2**16
+"""Offsets of gathers stay below this."""
 _PATCH_MEMORY = 4096
 """Bytes of scratch memory for patches, where one group of pixels does not need more."""
 
@@ -40,6 +44,10 @@ def choose(op: Conv2d) -> Choice:
     if is_pointwise(op):
         mode = Mode("forward", (forward(_group_sweep(op), op.input.type),))
         return replace(portable, sources=pointwise.SOURCES, modes=(mode,))
+    if _by_lines(op):
+        scratch = Scratch(op.filter.type.shape[0] * _pitch(op), 1)
+        sources = ("window", *pointwise.SOURCES, "helium/copy", "helium/window_lines")
+        return replace(portable, sources=sources, modes=(Mode("forward", (None,), scratch),))
     patch = _patch_bytes(op)
     scratch = Scratch(_patches(op) * patch, 1)
     return replace(
@@ -77,8 +85,34 @@ def _patches(op: Conv2d) -> int:
     return min(columns, room)
 
 
+def _line_bytes(op: Conv2d) -> int:
+    """Of a line of a window, an even number."""
+    _, width, inputs, _ = op.filter.type.shape
+    return -(-width * inputs // 2) * 2
+
+
+def _pitch(op: Conv2d) -> int:
+    """Bytes of a line that all windows of a row lie in, an even number."""
+    _, width, inputs, _ = op.filter.type.shape
+    return -(-((op.type.shape[2] - 1) * op.strides[1] + width) * inputs // 2) * 2
+
+
+def _by_lines(op: Conv2d) -> bool:
+    """Whether patches are gathered from lines in scratch memory, two numbers at a time."""
+    height, _, inputs, _ = op.filter.type.shape
+    return (
+        not is_pointwise(op)
+        and height * _line_bytes(op) <= _GATHERED * pointwise.BLOCK
+        and op.strides[1] * inputs % 2 == 0
+        and op.padding[2] >= 0
+        and height * _pitch(op) < _REACH
+    )
+
+
 def emit(op: Conv2d, emitter: Emitter) -> Sequence[Call]:
     finish = finish_of(op, emitter)
+    if _by_lines(op):
+        return _on_lines(op, finish, emitter)
     stream = emitter.add(f"{op.name}.stream", pointwise.pack(taps_of(op, emitter), finish), "Helium")
     return (_on_map if is_pointwise(op) else _on_patches)(op, finish, stream, emitter)
 
@@ -95,6 +129,36 @@ def _on_map(op: Conv2d, finish: Finish, stream: str, emitter: Emitter) -> tuple[
         calls.append(Call(function, (pointwise.shape(groups, inputs, outputs, finish, emitter), *pointers, stream)))
         first += groups.count * groups.pixels
     return tuple(calls)
+
+
+def _on_lines(op: Conv2d, finish: Finish, emitter: Emitter) -> tuple[Call, ...]:
+    height, width, inputs, outputs = op.filter.type.shape
+    line, pitch = _line_bytes(op), _pitch(op)
+    size = -(-height * line // pointwise.BLOCK) * pointwise.BLOCK
+    taps = np.zeros((height, line, outputs), np.int8)
+    taps[:, : width * inputs] = taps_of(op, emitter).reshape(height, width * inputs, outputs)
+    patch = np.zeros((size, outputs), np.int8)
+    patch[: height * line] = taps.reshape(-1, outputs)
+    offsets = np.zeros(size // 2, np.uint16)
+    places = np.arange(height)[:, None] * pitch + np.arange(0, line, 2)
+    offsets[: places.size] = places.reshape(-1)
+    words = np.concatenate([offsets.view(np.int32), pointwise.pack(patch, finish)])
+    stream = emitter.add(f"{op.name}.stream", words, "Helium")
+    lanes = pointwise.FOUR
+    kernel = pointwise.kernel(size, lanes, finish, emitter, window=True)
+    groups = pointwise.Groups(1, lanes, lanes)
+    arguments = (
+        f"{emitter.prefix}_{kernel}",
+        pointwise.shape(groups, size, outputs, finish, emitter, step=op.strides[1] * inputs),
+        window_of(op).table(emitter),
+        str(grid(op.input.type).zero_point),
+        emitter.address(op.input),
+        emitter.address(op.result),
+        emitter.scratch(ElementType.I8),
+        *map(str, (pitch, op.type.shape[1])),
+        stream,
+    )
+    return (Call("helium_window", arguments),)
 
 
 def _offset(pointer: str, elements: int) -> str:

@@ -149,7 +149,7 @@ def emit(op: DepthwiseConv2d, emitter: Emitter) -> Sequence[Call]:
     else:
         unrolled = _unrolled(op)
         function = f"helium_depthwise_{size}_{stride}_{edge}{unrolled}_{finish.kind}"
-        values = {"size": size, "stride": stride, "edge": edge, "unrolled": unrolled}
+        values: dict[str, int | str] = {"size": size, "stride": stride, "edge": edge, "unrolled": unrolled}
         emitter.kernel("helium/depthwise_kernel", function, kind=finish.kind, **values)
     source = grid(op.input.type)
     sizes = emitter.shape(

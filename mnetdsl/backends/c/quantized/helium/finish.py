@@ -36,6 +36,12 @@ class Finish:
     low: int
     high: int
 
+    @property
+    def right_shifts(self) -> Integers:
+        """[O], negative."""
+        low = self.shifts & 255
+        return np.where(low > 127, low - 256, low)
+
 
 def stored_in_bytes(op: Weighted) -> bool:
     """Whether a layer works on 8-bit signed numbers, and its filter has no zero point."""

@@ -20,10 +20,12 @@ BLOCK = 16
 FOUR = 4
 """Output channels in a word; pixels in a group."""
 SOURCES = ("quantized", "helium/common", "helium/pixels")
-_UNROLLED = 8
+_UNROLLED = 12
 """Blocks of input channels up to which a kernel has no loop over them."""
-_ROUND = 4
+_ROUNDS = range(4, 9)
 """Blocks in a round of that loop."""
+_SIGN_SHIFT = -14
+"""The least shift for which kernels take the shift itself for the 1 that makes halves of negative numbers go down."""
 
 
 @dataclass(frozen=True)
@@ -45,34 +47,49 @@ def groups_of(pixels: int) -> tuple[Groups, ...]:
     return tuple(groups for groups in found if groups.count)
 
 
-def kernel(inputs: int, lanes: int, finish: Finish, emitter: Emitter) -> str:
-    """Name, without the prefix, of the kernel for so many inputs a pixel."""
+def round_of(blocks: int, tail: int) -> int:
+    """Blocks in a round of the loop of a kernel, so that few stand before it; 0 where it has none."""
+    if blocks <= _UNROLLED:
+        return 0
+    return min(_ROUNDS, key=lambda count: ((blocks - tail - 1) % count, -count))
+
+
+def kind_of(finish: Finish) -> str:
+    """The way of kernels to finish sums: "any" for shifts that would do too much to negative sums elsewhere."""
+    needs_sign = finish.kind in ("linear", "clamped")
+    return "any" if needs_sign and (finish.right_shifts < _SIGN_SHIFT).any() else finish.kind
+
+
+def kernel(inputs: int, lanes: int, finish: Finish, emitter: Emitter, window: bool = False) -> str:
+    """Name, without the prefix, of the kernel for so many inputs a pixel, or for patches of a window of so many."""
     blocks = -(-inputs // BLOCK)
     tail = 1 if inputs % BLOCK else 0
-    looped = blocks > _UNROLLED
-    before = (blocks - tail - 1) % _ROUND
-    size = f"loop{before}" if looped else str(blocks)
-    name = f"helium_pointwise_{size}{'t' if tail else ''}_{lanes}_{finish.kind}"
-    values = {"blocks": 0 if looped else blocks, "tail": tail, "looped": int(looped), "before_loop": before}
-    emitter.kernel("helium/pointwise_kernel", name, pixels=lanes, kind=finish.kind, **values)
+    round = round_of(blocks, tail)
+    before = (blocks - tail - 1) % round if round else 0
+    size = f"loop{round}_{before}" if round else str(blocks)
+    kind = kind_of(finish)
+    name = f"helium_{'window' if window else 'pointwise'}_{size}{'t' if tail else ''}_{lanes}_{kind}"
+    values = {"blocks": blocks, "tail": tail, "round": round, "before_loop": before, "window": int(window)}
+    emitter.kernel("helium/pointwise_kernel", name, pixels=lanes, kind=kind, **values)
     return name
 
 
-def shape(groups: Groups, inputs: int, outputs: int, finish: Finish, emitter: Emitter) -> str:
-    """C text of the address of the struct `pixels`."""
+def shape(groups: Groups, inputs: int, outputs: int, finish: Finish, emitter: Emitter, step: int | None = None) -> str:
+    """C text of the address of the struct `pixels`. step: bytes between pixels of the input, where not `inputs`."""
     others = [min(pixel, groups.pixels - 1) for pixel in (1, 2, 3)]
     blocks, tail = -(-inputs // BLOCK), inputs % BLOCK
+    round = round_of(blocks, 1 if tail else 0)
+    step = inputs if step is None else step
     return emitter.shape(
         "pixels",
         groups.count,
         outputs // FOUR,
-        *(pixel * inputs for pixel in others),
-        groups.pixels * inputs,
+        *(pixel * step for pixel in others),
+        groups.pixels * step,
         *(pixel * outputs for pixel in others),
         (groups.pixels - 1) * outputs,
         finish.zero,
-        (blocks - (1 if tail else 0) - 1) // _ROUND,
-        BLOCK * blocks,
+        (blocks - (1 if tail else 0) - 1) // round if round else 0,
         (1 << tail) - 1 if tail else (1 << BLOCK) - 1,
         finish.low,
         finish.high,
@@ -88,17 +105,21 @@ def filled(outputs: int) -> int:
 def pack(taps: NDArray[np.int8], finish: Finish) -> NDArray[np.int32]:
     """The stream of a layer: of each four output channels the pairs (0, 2) and (1, 3), whose results alternate.
 
-    Zeros fill the last four.
+    Kernels with a loop go over the blocks of the second pair from the last one back. Zeros fill the last four.
     """
     inputs, outputs = taps.shape
     blocks, whole = -(-inputs // BLOCK), filled(outputs)
     padded = np.zeros((whole, blocks * BLOCK), np.int8)
     padded[:outputs, :inputs] = taps.T
     order = np.arange(whole).reshape(-1, 2, 2).swapaxes(1, 2).reshape(-1, 2)
-    weights = padded[order].reshape(-1, 2, blocks, BLOCK).swapaxes(1, 2).reshape(len(order), -1)
-    columns = (finish.bias, finish.multiplier, finish.shifts)
-    constants = np.stack([np.pad(as_words(column), (0, whole - outputs))[order] for column in columns], axis=1).reshape(
-        len(order), -1
+    weights = padded[order].reshape(-1, 2, blocks, BLOCK).swapaxes(1, 2)
+    if round_of(blocks, 1 if inputs % BLOCK else 0):
+        weights[1::2] = weights[1::2, ::-1].copy()
+    # Those that are not "any" look at the lowest byte of a shift alone, and multiply by it.
+    shifts = finish.shifts if kind_of(finish) == "any" else finish.shifts & 255
+    constants = np.stack(
+        [np.pad(as_words(column), (0, whole - outputs))[order] for column in (finish.bias, finish.multiplier, shifts)],
+        axis=1,
     )
-    words = np.ascontiguousarray(weights).view(np.int32)
-    return np.concatenate([words, constants], axis=1).reshape(-1)
+    words = np.ascontiguousarray(weights.reshape(len(order), -1)).view(np.int32)
+    return np.concatenate([words, constants.reshape(len(order), -1)], axis=1).reshape(-1)
