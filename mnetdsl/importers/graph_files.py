@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import PurePath
 
 import numpy as np
@@ -90,17 +89,6 @@ def _built(source: SourceFile, path: str) -> sema.Instance:
         if codes == {"MN1801"}:
             raise bad_quantization(path, "numbers", problem.diagnostics[0].message) from None
         raise NotTheSameError(f"the text is refused: {problem.diagnostics[0].message}") from problem
-
-
-@cache
-def takes_numbers() -> bool:
-    """Whether this edition of the language adds and multiplies a tensor and a number."""
-    text = "mnet 1\n\nmodel probe() {\n  input x: f32[4]\n  output y = x * 0.5 + 1.0\n}\n"
-    try:
-        sema.build(SourceFile("probe.mnet", text))
-    except MnetError:
-        return False
-    return True
 
 
 def own_name(path: str) -> str:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from mnetdsl.files import MAX_WEIGHTS, read_bytes
-from mnetdsl.importers.graph_files import graph_facts, graph_files, origin, own_name, takes_numbers
+from mnetdsl.importers.graph_files import graph_facts, graph_files, origin, own_name
 from mnetdsl.importers.onnx.convert import convert
-from mnetdsl.importers.onnx.problems import constant_operand, two_stores
+from mnetdsl.importers.onnx.problems import two_stores
 from mnetdsl.importers.onnx.reader import read_model
 from mnetdsl.importers.result import Imported
 from mnetdsl.importers.tflite.simplify import simplify
@@ -47,9 +47,6 @@ def import_bytes(
     """As `import_onnx`, for the bytes of the file `path`; weights in other files are read from `folder` alone."""
     model = read_model(data, path, folder)
     graph = simplify(convert(model, mean, std))
-    held = [layer.operator for layer in graph.layers if layer.constants]
-    if held and not takes_numbers():
-        raise constant_operand(path, held)
     own = name or own_name(path)
     count = len(model.nodes)
     found = graph_files(graph, own, [origin(path, graph, count)], path, lambda layer: two_stores(path, layer.operator))

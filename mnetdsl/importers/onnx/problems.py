@@ -47,14 +47,3 @@ def two_stores(path: str, operator: int) -> MnetError:
             help="quantize the network so that this activation is part of the layer in front of it",
         )
     )
-
-
-def constant_operand(path: str, operators: list[int]) -> MnetError:
-    return MnetError(
-        error(
-            "MN1704",
-            f"operators {', '.join(map(str, operators[:20]))} are not supported: one of their operands is a constant",
-            location=path,
-            help="let the exporter fold it into the layer in front of it",
-        )
-    )

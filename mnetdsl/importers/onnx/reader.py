@@ -59,9 +59,10 @@ def read_model(data: bytes, path: str, folder: Path | None = None) -> OnnxModel:
     try:
         check_size(data)
         proto = onnx.ModelProto.FromString(data)
-    except (DecodeError, ValueError) as problem:
-        why = str(problem).strip().splitlines()[0] if str(problem).strip() else "its encoding is broken"
-        raise damaged(path, why) from None
+    except ValueError as problem:
+        raise damaged(path, (str(problem).strip() or "its encoding is broken").splitlines()[0]) from None
+    except DecodeError:
+        raise damaged(path, "its encoding is not that of protocol buffers, or is broken") from None
     try:
         return _Reader(proto, path, folder).read()
     except (TypeError, OverflowError, UnicodeError, ValueError) as problem:
@@ -137,7 +138,7 @@ class _Reader:
         if len(shape) > MAX_RANK:
             raise damaged(self.path, f"{what} has {len(shape)} dimensions")
         if any(size < 0 for size in shape) or math.prod(shape) > MAX_ELEMENTS:
-            raise damaged(self.path, f"{what} has the shape {'x'.join(map(str, shape))}")
+            raise damaged(self.path, f"{what} says that its shape is {'x'.join(map(str, shape))}")
         return shape
 
     def _array(self, tensor: Any, name: str) -> Array:

@@ -13,7 +13,7 @@ from mnetdsl.importers.result import Imported
 from mnetdsl.importers.tflite.convert import convert
 from mnetdsl.importers.tflite.metadata import read_metadata
 from mnetdsl.importers.tflite.pixels import Pixels
-from mnetdsl.importers.tflite.problems import constant_operand, two_stores
+from mnetdsl.importers.tflite.problems import two_stores
 from mnetdsl.importers.tflite.reader import read_model, require_plain
 from mnetdsl.importers.tflite.simplify import simplify
 from mnetdsl.importers.tflite.tensors import tensor_map
@@ -47,15 +47,12 @@ def import_bytes(
 ) -> Imported:
     """As `import_tflite`, for the bytes of the file `path`."""
     # Here, since it builds on modules of this package, and may be imported before them.
-    from mnetdsl.importers.graph_files import graph_facts, graph_files, origin, own_name, takes_numbers
+    from mnetdsl.importers.graph_files import graph_facts, graph_files, origin, own_name
 
     model = read_model(data, path)
     require_plain(model)
     metadata = read_metadata(model, data)
     graph = simplify(convert(model, Pixels(mean, std, metadata), metadata.labels))
-    held = [layer for layer in graph.layers if layer.constants]
-    if held and not takes_numbers():
-        raise constant_operand(path, [model.operators[layer.operator] for layer in held])
     own = name or own_name(path)
     count = len(model.operators)
     found = graph_files(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from mnetdsl.diagnostics import Diagnostic, MnetError, error
 from mnetdsl.importers.tflite.flat import FlatOperator
 
@@ -42,20 +40,6 @@ def two_stores(path: str, operator: FlatOperator) -> MnetError:
             "time with other numbers",
             location=path,
             help="convert the network so that this activation is part of the layer in front of it",
-        )
-    )
-
-
-def constant_operand(path: str, operators: Sequence[FlatOperator]) -> MnetError:
-    return MnetError(
-        *(
-            error(
-                "MN1704",
-                f"operator {operator.number} ({operator.code}) is not supported: one of its operands is a constant",
-                location=path,
-                help="let the converter fold it into the layer in front of it",
-            )
-            for operator in operators[:MAX_LISTED]
         )
     )
 

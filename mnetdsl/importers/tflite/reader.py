@@ -165,7 +165,7 @@ class _Reader:
             raise damaged(self.path, f"tensor {called} has {rank} dimensions")
         shape = tuple(int(flat.Shape(index)) for index in range(rank))
         if any(size < 0 for size in shape) or math.prod(shape) > MAX_ELEMENTS:
-            raise damaged(self.path, f"tensor {called} has the shape {'x'.join(map(str, shape))}")
+            raise damaged(self.path, f"tensor {called} says that its shape is {'x'.join(map(str, shape))}")
         element = self.schema.elements.get(flat.Type())
         if element is None:
             raise damaged(self.path, f"tensor {called} has the unknown element type {flat.Type()}")

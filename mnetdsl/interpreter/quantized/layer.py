@@ -6,6 +6,7 @@ Sums of products of integers are exact in float32 as long as none, in any order,
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from mnetdsl.diagnostics import MnetError, error
 from mnetdsl.interpreter.frame import Array, Frame
-from mnetdsl.interpreter.ops.bands import repeated
+from mnetdsl.interpreter.ops.bands import aligned_empty, repeated
 from mnetdsl.interpreter.quantized.grids import grid
 from mnetdsl.ir.ops.conv2d import Conv2d
 from mnetdsl.ir.ops.dense import Dense
@@ -59,6 +60,17 @@ class Layer:
         if self.source.zero_point:
             x -= self.dtype.type(self.source.zero_point)
         return x
+
+    def maps(self, images: int, convolve: Callable[[Array, Callable[[int, int], None]], None]) -> Array:
+        """The layer's result [images, H, W, O]. `convolve` writes sums of that shape, of the layer's dtype, and says
+        which rows of all images, seen as one map, are complete."""
+        _, height, width, channels = self.op.type.shape
+        sums = aligned_empty(images, height, width, channels, dtype=self.dtype)
+        result: Array = np.empty(sums.shape, self.result.dtype)
+        shape = (images * height, width * channels)
+        totals, rows, complete = sums.reshape(shape), result.reshape(shape), self.finish(width)
+        convolve(sums, lambda start, stop: complete(totals[start:stop], rows[start:stop]))
+        return result
 
     def finish(self, width: int) -> Finish:
         """For rows of `width` pixels."""

@@ -45,6 +45,11 @@ def test_what_is_no_model(data: bytes) -> None:
     assert problem(data).code == "MN1707"
 
 
+def test_the_words_of_a_library_are_not_shown() -> None:
+    found = problem(b"\x00" * 10_000)
+    assert found.message.endswith("its encoding is not that of protocol buffers, or is broken")
+
+
 def test_every_cut_of_a_file() -> None:
     data = mobile("Clip").packed()
     for end in range(0, len(data), max(1, len(data) // 60)):
