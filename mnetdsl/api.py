@@ -103,7 +103,7 @@ def _check_quantized(network: Network) -> None:
             location=str(network.path),
             help=(
                 f"`mnet quantize {network.path} --model {deployment.name}{images} -o build/{deployment.name}`, "
-                f"then compile build/{deployment.name}",
+                f"then take build/{deployment.name}",
                 f"for float32 name the model in its place: `--model {deployment.model.model.name.text}`",
             ),
         )
@@ -395,11 +395,13 @@ class Network:
         A `.tflite` has beside it the map of its tensors, by which `mnet validate --against` compares every layer.
         `stored_inputs`: images of a quantized network are given as it stores them, also where that is not the pixel.
         Written whole or not at all; returns what was written, by name. Raises `MnetError`: MN2101 for a layer that
-        the format has not, MN2102, MN0720 without weights, MN1701 and MN1706 without the packages.
+        the format has not, MN2102, MN0720 without weights, MN1701 and MN1706 without the packages, MN1814 for a
+        deployment that is to be quantized first.
         """
         from mnetdsl.exporters import export_files
         from mnetdsl.files import write_folder
 
+        _check_quantized(self)
         path = Path(file)
         files = export_files(self.module, to, path.name, stored_inputs=stored_inputs)
         write_folder(path.parent, files)

@@ -8,14 +8,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tools.zoo_figures import replaced
+from tools.generated_page import main
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "performance.md"
@@ -178,14 +177,5 @@ def tables(folder: Path = RESULTS) -> dict[str, str]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help=f"replace the tables of docs/{PAGE.name}")
-    parts = tables()
-    if parser.parse_args().write:
-        PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), parts), encoding="utf-8")
-    print("\n\n".join(parts.values()))
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, PAGE, tables())

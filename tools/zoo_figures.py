@@ -9,13 +9,12 @@ page to this file, tests/references/test_figures.py the counts of the libraries 
 
 from __future__ import annotations
 
-import argparse
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import mnetdsl
+from tools.generated_page import main
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "zoo.md"
 
@@ -224,23 +223,5 @@ def tables() -> dict[str, str]:
     return {"counts": "\n".join(counts(of)), "explanations": "\n".join(explanations(of))}
 
 
-def replaced(page: str, parts: dict[str, str]) -> str:
-    """`page` with each part between its marks; KeyError where a mark names no part."""
-
-    def part(match: re.Match[str]) -> str:
-        return f"{match[1]}\n{parts[match[2]]}\n{match[3]}"
-
-    return re.sub(r"(<!-- generated: (\w+) -->)\n.*?(<!-- end -->)", part, page, flags=re.DOTALL)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--write", action="store_true", help=f"replace the tables of docs/{PAGE.name}")
-    parts = tables()
-    if parser.parse_args().write:
-        PAGE.write_text(replaced(PAGE.read_text(encoding="utf-8"), parts), encoding="utf-8")
-    print("\n\n".join(parts.values()))
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, PAGE, tables())

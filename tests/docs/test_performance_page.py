@@ -9,8 +9,8 @@ import pytest
 
 from mnetdsl.bench.host import AGREEMENT
 from mnetdsl.bench.host_report import HostReport, Measured
+from tools.generated_page import replaced
 from tools.performance_page import OURS, PAGE, RESULTS, Row, marks, rows, tables
-from tools.zoo_figures import replaced
 
 TEXT = PAGE.read_text(encoding="utf-8")
 NETWORKS = {"mobilenet_v1", "mobilenet_v2", "mobilenet_v3_large", "mobilenet_v4_conv_small"}

@@ -7,7 +7,8 @@ import re
 import pytest
 
 import mnetdsl
-from tools.zoo_figures import PAGE, PUBLISHED, REFERENCES, Figures, figures, replaced, tables
+from tools.generated_page import replaced
+from tools.zoo_figures import PAGE, PUBLISHED, REFERENCES, Figures, figures, tables
 
 TEXT = PAGE.read_text(encoding="utf-8")
 UNEXPLAINED = {"mobilenet_v3_large", "mobilenet_v3_small_minimalistic"}

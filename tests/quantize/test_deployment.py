@@ -109,6 +109,14 @@ def test_compiling_it_says_to_quantize_it_first(tmp_path: Path) -> None:
     assert "mnet quantize" in problem.help[0]
 
 
+def test_it_is_not_exported_in_float(tmp_path: Path) -> None:
+    net = mnetdsl.load(deployed(tmp_path)).with_weights()
+    with pytest.raises(MnetError) as caught:
+        net.export("tflite", tmp_path / "net.tflite")
+    assert [problem.code for problem in caught.value.diagnostics] == ["MN1814"]
+    assert not (tmp_path / "net.tflite").exists()
+
+
 def test_the_model_of_such_a_deployment_compiles_in_float(tmp_path: Path) -> None:
     folder = deployed(tmp_path)
     net = mnetdsl.load(folder, model="net").with_weights(folder / "w.safetensors")
