@@ -13,6 +13,7 @@ from mnetdsl.backends.qemu.machines import MACHINES
 from mnetdsl.diagnostics import MnetError
 from mnetdsl.files import write_folder
 from mnetdsl.interpreter import run
+from mnetdsl.plan import Memory
 from mnetdsl.targets import CORES, find_device
 from tests.backends.c.harness import random_inputs
 from tests.backends.c.networks import small_mobilenet
@@ -60,6 +61,29 @@ def test_the_cmake_package_runs_in_qemu(package: CPackage, core: str, tmp_path: 
     text = command(tmp_path, "cmake", "--build", "build", "--target", "run")
     assert "tiny: self-test, wrong elements: 0\n" in text
     assert "tiny: the largest of" in text
+
+
+def test_the_example_of_two_arenas_runs_from_two_memories_of_the_board(tmp_path: Path) -> None:
+    for tool in ("cmake", "arm-none-eabi-gcc", "qemu-system-arm"):
+        require(tool)
+    module = small_mobilenet(size=32)
+    inputs = random_inputs(module)
+    memories = (Memory("DTCM", 8 * 1024), Memory("AXI SRAM", 24 * 1024))
+    test = SelfTest(inputs, run(module, inputs))
+    spread = generate(module, options=Options(selftest=test, rows=True, memories=memories))
+    assert [arena.memory for arena in spread.plan.arenas] == ["DTCM", "AXI SRAM"]
+    assert spread.plan.fits
+    write_folder(tmp_path, pack(spread, "cmake", find_device("cortex-m4")))
+    assert "| `tiny_arena_dtcm` | DTCM |" in (tmp_path / "README.md").read_text()
+    command(tmp_path, "cmake", "-B", "build", TOOLCHAIN)
+    assert "wrong elements: 0\n" in command(tmp_path, "cmake", "--build", "build", "--target", "run")
+    (elf,) = tmp_path.rglob("*.elf")
+    symbols = dict(
+        line.split()[::-2] for line in command(tmp_path, "arm-none-eabi-nm", elf).splitlines() if "arena_" in line
+    )
+    machine = MACHINES["cortex-m4"]
+    assert machine.ram.base <= int(symbols["arena_dtcm"], 16) < machine.ram.base + machine.ram.bytes
+    assert machine.big.base <= int(symbols["arena_axi_sram"], 16) < machine.big.base + machine.big.bytes
 
 
 @pytest.mark.parametrize("name", ["rp2040", "cortex-m85"])

@@ -9,7 +9,19 @@ from pathlib import Path
 import pytest
 
 from mnetdsl.backends.qemu.machines import MACHINES
-from mnetdsl.targets import BOARDS, CORES, NAMES, Fpu, Helium, Region, blocks, find_device, largest_block, target_name
+from mnetdsl.targets import (
+    BOARDS,
+    CORES,
+    NAMES,
+    Fpu,
+    Helium,
+    Region,
+    blocks,
+    find_device,
+    largest_block,
+    memories,
+    target_name,
+)
 from tests.toolchain import require
 
 PROBE = """\
@@ -74,6 +86,17 @@ def test_memory_without_gaps_is_one_piece() -> None:
     assert [[region.name for region in block] for block in blocks(regions)] == [["a", "b"], ["c"]]
     assert largest_block(regions) == 0x1000
     assert largest_block(()) is None
+
+
+def test_memories_are_pieces_without_a_gap_the_fastest_first_as_fast_as_their_slowest_part() -> None:
+    regions = (Region("slow", 0x3000, 0x800, 3), Region("a", 0x1000, 0x800, 2), Region("b", 0x1800, 0x400, 1))
+    assert memories(regions) == (Region("a to b", 0x1000, 0xC00, 2), Region("slow", 0x3000, 0x800, 3))
+    assert [region.name for region in memories(BOARDS["stm32h743"].ram)] == [
+        "DTCM",
+        "AXI SRAM",
+        "SRAM1 to SRAM3",
+        "SRAM4",
+    ]
 
 
 def test_names_are_found_with_hyphens_and_underscores() -> None:

@@ -83,7 +83,7 @@ def test_every_layer_has_the_same_bits_as_from_one_arena(number: int) -> None:
     assert different(runner.run(inputs, observe=wanted), one.run(inputs, observe=wanted)) == []
 
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", [0, 1, 3, pytest.param(2, marks=pytest.mark.slow)])
 def test_each_arena_is_touched_exactly_as_far_as_its_header_says(number: int) -> None:
     require("gcc")
     module, chosen = cases()[number]
@@ -114,7 +114,7 @@ def test_each_arena_is_touched_exactly_as_far_as_its_header_says(number: int) ->
         assert seen[GUARD + size - 4 : GUARD + size].any()
 
 
-@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m7"])
+@pytest.mark.parametrize("core", ["cortex-m4", pytest.param("cortex-m7", marks=pytest.mark.slow)])
 def test_an_emulated_board_with_two_memories_gives_the_interpreters_bits(core: str) -> None:
     """Its linker script puts the arenas into different memories, and bytes around each are watched."""
     require("arm-none-eabi-gcc")
