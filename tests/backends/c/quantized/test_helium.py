@@ -48,7 +48,7 @@ CONVOLUTIONS = [
     ((5, 5, 16), (1, 1, 8), (2, 2), (0, 0, 0, 0)),
 ]
 
-NAMES = ("pointwise", "window", "conv2d", "depthwise", "copy", "add", "sub", "mul", "lookup", "mean")
+NAMES = ("pointwise", "window", "conv2d", "depthwise", "copy", "add", "sub", "mul", "lookup", "mean", "average")
 
 
 def networks(seed: int) -> Layers:
@@ -89,6 +89,11 @@ def networks(seed: int) -> Layers:
         layers.output(left)
     for shape in ((7, 7, 20), (17, 17, 40), (1, 1, 16)):
         layers.output(layers.op("global_avg_pool", {"input": layers.input(*shape)}, layers.storage()))
+    for shape in ((3, 3, 20), (17, 17, 35)):
+        x = layers.input(*shape)
+        kernel = {"kernel": shape[:2], "strides": (1, 1), "padding": (0, 0, 0, 0)}
+        storage = x.type.storage
+        layers.output(layers.op("avg_pool", {"input": x}, storage, **kernel))
     x = layers.input(5, 7, 3)
     entries = layers.constant("entries", layers.random.integers(-128, 128, 256).astype(np.int8))
     layers.output(layers.op("lookup", {"input": x, "table": entries}, layers.storage()))

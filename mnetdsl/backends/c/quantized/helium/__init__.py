@@ -25,6 +25,7 @@ HELIUM_RULES: dict[str, tuple[tuple[Fits, Rule[Any]], ...]] = {
     "sub": ((elementwise.fits, elementwise.RULE),),
     "mul": ((elementwise.fits, elementwise.RULE),),
     "global_avg_pool": ((mean.fits, mean.RULE),),
+    "avg_pool": ((mean.fits_average, mean.AVERAGE_RULE),),
     "lookup": ((lookup.fits, lookup.RULE),),
 }
 """By operation: whether shapes and elements suit a kernel, and its rule; the first that fits is taken."""

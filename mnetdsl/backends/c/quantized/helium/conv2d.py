@@ -113,7 +113,10 @@ def emit(op: Conv2d, emitter: Emitter) -> Sequence[Call]:
     finish = finish_of(op, emitter)
     if _by_lines(op):
         return _on_lines(op, finish, emitter)
-    stream = emitter.add(f"{op.name}.stream", pointwise.pack(taps_of(op, emitter), finish), "Helium")
+    taps = taps_of(op, emitter)
+    if not is_pointwise(op):
+        taps = np.pad(taps, ((0, _patch_bytes(op) - len(taps)), (0, 0)))
+    stream = emitter.add(f"{op.name}.stream", pointwise.pack(taps, finish), "Helium")
     return (_on_map if is_pointwise(op) else _on_patches)(op, finish, stream, emitter)
 
 

@@ -51,7 +51,7 @@ def round_of(blocks: int, tail: int) -> int:
     """Blocks in a round of the loop of a kernel, so that few stand before it; 0 where it has none."""
     if blocks <= _UNROLLED:
         return 0
-    return min(_ROUNDS, key=lambda count: ((blocks - tail - 1) % count, -count))
+    return min(_ROUNDS, key=lambda count: ((blocks - (tail > 0) - 1) % count, -count))
 
 
 def kind_of(finish: Finish) -> str:
@@ -63,12 +63,12 @@ def kind_of(finish: Finish) -> str:
 def kernel(inputs: int, lanes: int, finish: Finish, emitter: Emitter, window: bool = False) -> str:
     """Name, without the prefix, of the kernel for so many inputs a pixel, or for patches of a window of so many."""
     blocks = -(-inputs // BLOCK)
-    tail = 1 if inputs % BLOCK else 0
+    tail = inputs % BLOCK
     round = round_of(blocks, tail)
-    before = (blocks - tail - 1) % round if round else 0
+    before = (blocks - (tail > 0) - 1) % round if round else 0
     size = f"loop{round}_{before}" if round else str(blocks)
     kind = kind_of(finish)
-    name = f"helium_{'window' if window else 'pointwise'}_{size}{'t' if tail else ''}_{lanes}_{kind}"
+    name = f"helium_{'window' if window else 'pointwise'}_{size}{f't{tail}' if tail else ''}_{lanes}_{kind}"
     values = {"blocks": blocks, "tail": tail, "round": round, "before_loop": before, "window": int(window)}
     emitter.kernel("helium/pointwise_kernel", name, pixels=lanes, kind=kind, **values)
     return name
@@ -78,7 +78,7 @@ def shape(groups: Groups, inputs: int, outputs: int, finish: Finish, emitter: Em
     """C text of the address of the struct `pixels`. step: bytes between pixels of the input, where not `inputs`."""
     others = [min(pixel, groups.pixels - 1) for pixel in (1, 2, 3)]
     blocks, tail = -(-inputs // BLOCK), inputs % BLOCK
-    round = round_of(blocks, 1 if tail else 0)
+    round = round_of(blocks, tail)
     step = inputs if step is None else step
     return emitter.shape(
         "pixels",
@@ -89,7 +89,7 @@ def shape(groups: Groups, inputs: int, outputs: int, finish: Finish, emitter: Em
         *(pixel * outputs for pixel in others),
         (groups.pixels - 1) * outputs,
         finish.zero,
-        (blocks - (1 if tail else 0) - 1) // round if round else 0,
+        (blocks - (tail > 0) - 1) // round if round else 0,
         (1 << tail) - 1 if tail else (1 << BLOCK) - 1,
         finish.low,
         finish.high,
@@ -105,15 +105,19 @@ def filled(outputs: int) -> int:
 def pack(taps: NDArray[np.int8], finish: Finish) -> NDArray[np.int32]:
     """The stream of a layer: of each four output channels the pairs (0, 2) and (1, 3), whose results alternate.
 
-    Kernels with a loop go over the blocks of the second pair from the last one back. Zeros fill the last four.
+    The last block of several ends with the inputs, its weights of those in the block before are zeros. Kernels with
+    a loop go over the blocks of the second pair from the last one back. Zeros fill the last four.
     """
     inputs, outputs = taps.shape
     blocks, whole = -(-inputs // BLOCK), filled(outputs)
     padded = np.zeros((whole, blocks * BLOCK), np.int8)
-    padded[:outputs, :inputs] = taps.T
+    first = (blocks - 1) * BLOCK
+    padded[:outputs, :first] = taps.T[:, :first]
+    last = inputs - first if blocks == 1 else BLOCK
+    padded[:outputs, first + (blocks > 1) * (BLOCK * blocks - inputs) : first + last] = taps.T[:, first:]
     order = np.arange(whole).reshape(-1, 2, 2).swapaxes(1, 2).reshape(-1, 2)
     weights = padded[order].reshape(-1, 2, blocks, BLOCK).swapaxes(1, 2)
-    if round_of(blocks, 1 if inputs % BLOCK else 0):
+    if round_of(blocks, inputs % BLOCK):
         weights[1::2] = weights[1::2, ::-1].copy()
     # Those that are not "any" look at the lowest byte of a shift alone, and multiply by it.
     shifts = finish.shifts if kind_of(finish) == "any" else finish.shifts & 255
