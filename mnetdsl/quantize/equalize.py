@@ -1,12 +1,12 @@
-"""Cross-layer equalization: channels of one tensor scaled to one range, the network's function unchanged.
+"""Cross-layer equalization: channels of one tensor scaled towards one range, the network's function unchanged.
 
 A tensor has one scale for all its channels, so one large channel takes the codes away from the others. Where what lies
 between two layers is positively homogeneous, f(s x) = s f(x) for s > 0, channel c may be divided by s_c behind the
 layers that make it, in their filters' rows and biases, and multiplied by s_c in the filters that read it (Nagel et
 al., "Data-Free Quantization Through Weight Equalization and Bias Correction", 2019, eq. 8). They choose s by the ranges
 of weights (eq. 11), since they have no images; here the ranges of the channels are measured (as in Meller et al.,
-"Same, Same But Different", 2019), and since weights have a scale per output channel, s_c is all of it: the channels
-then fill the tensor's range.
+"Same, Same But Different", 2019). s_c is the square root of a channel's share of the tensor's range: all of it would
+take from the weights that read the tensor, whose rows span several of its channels, what the tensor gains.
 
 Through what it goes, and through what not:
 
@@ -166,11 +166,12 @@ def equalize(module: Module, resources: MutableMapping[str, Array], extents: Map
             continue
         shares = np.max([extent / extent.max() for extent in known], axis=0)
         shares = np.maximum(shares / shares.max(), _FLOOR)
+        scales = np.sqrt(shares)
         for layer in group.producers:
-            layer.store(resources, layer.rows(resources) / shares[:, None], layer.biases(resources) / shares)
+            layer.store(resources, layer.rows(resources) / scales[:, None], layer.biases(resources) / scales)
         for layer in group.consumers:
             rows = layer.rows(resources)
-            repeated = shares[:, None] if layer.depthwise else np.tile(shares, rows.shape[1] // len(shares))
+            repeated = scales[:, None] if layer.depthwise else np.tile(scales, rows.shape[1] // len(scales))
             layer.store(resources, rows * repeated, layer.biases(resources))
         found.append(Equalized(tuple(name for name in names if name in extents), float(1.0 / np.median(shares))))
     return found

@@ -62,6 +62,14 @@ class Layer:
         """The filter in its own layout; keeps the element type."""
         return np.ascontiguousarray(rows.T).reshape(self.op.filter.type.shape)
 
+    def apply(self, rows: Doubles, seen: Floats) -> Floats:
+        """The layer's results [P, O] without bias for filter rows [O, K] and `windows` [P, K], or [P, C, K]."""
+        if not self.depthwise:
+            return seen @ rows.T.astype(np.float32)
+        multiplied = rows.reshape(seen.shape[1], -1, rows.shape[1]).astype(np.float32)
+        results: Floats = np.einsum("pck,cmk->pcm", seen, multiplied)
+        return results.reshape(len(seen), -1)
+
     def biases(self, resources: Resources) -> Doubles:
         """The bias [O], zeros where the layer has none."""
         if self.bias is None:

@@ -43,8 +43,10 @@ TUNING_BYTES = 3 << 30
 """Memory for the tensors of calibration images that are alive at once; more images than fit are left out there."""
 EQUALIZING_IMAGES = 32
 """Images that the ranges of channels are taken from."""
-CHOOSING_IMAGES = 16
-"""Images that candidates of storages are tried on."""
+CHOOSING_IMAGES = 48
+"""Images that candidates of storages are tried on: of fewer, ranges come out too tight for the odd image."""
+RANKING_IMAGES = 16
+"""Images that say which tensors cost most."""
 
 
 @dataclass(frozen=True)
@@ -120,10 +122,11 @@ def quantize_module(
             statistics = observe(module, batches, lambda images: progress("observing", images / total))
             state.observed(statistics)
         steps = max(1, sum(1 for op in module.graph.operations))
+        some = _first(batches, CHOOSING_IMAGES)
         chosen = choose_storages(
             module,
             statistics,
-            batches[: max(1, CHOOSING_IMAGES // max(1, len(calibration.batches[0])))],
+            some,
             observer=settings.observer,
             share=settings.share,
             wide=settings.wide,
@@ -132,7 +135,12 @@ def quantize_module(
         costs: dict[str, float] = {}
         if settings.widest:
             kept = {name: item.storage for name, item in chosen.items() if name not in settings.wide}
-            costs = costliest(module, kept, batches[0], settings.widest)
+            together = {
+                calibration.input: np.concatenate(
+                    [batch[calibration.input] for batch in _first(batches, RANKING_IMAGES)]
+                )
+            }
+            costs = costliest(module, kept, together, settings.widest)
             chosen |= {name: widened(statistics[name], chosen[name]) for name in costs}
         storages = {name: item.storage for name, item in chosen.items()}
         fitting = max(1, TUNING_BYTES // (2 * peak_bytes(module) * len(calibration.batches[0])))
@@ -156,13 +164,18 @@ def _equalized(module: Module, batches: Sequence[Mapping[str, Array]], progress:
     """Equalizes `module`, whose resources become its own, by the ranges that the first images show."""
     if not scalable_groups(module):
         return []
-    sizes = [len(next(iter(batch.values()))) for batch in batches]
-    first = batches[: max(1, EQUALIZING_IMAGES // max(1, sizes[0]))]
-    some = sum(sizes[: len(first)])
+    first = _first(batches, EQUALIZING_IMAGES)
+    some = sum(len(next(iter(batch.values()))) for batch in first)
     seen = observe(module, first, lambda images: progress("equalizing", images / some))
     extents = {name: np.maximum(np.abs(item.low), np.abs(item.high)) for name, item in seen.items()}
     module.resources = dict(module.resources)
     return equalize(module, module.resources, extents)
+
+
+def _first(batches: Sequence[Mapping[str, Array]], images: int) -> Sequence[Mapping[str, Array]]:
+    """The batches that hold the first `images`, at least one."""
+    size = len(next(iter(batches[0].values()))) if batches else 1
+    return batches[: max(1, images // max(1, size))]
 
 
 def _float_only(module: Module) -> frozenset[str]:

@@ -27,7 +27,7 @@ _BLOCK = 128
 
 @dataclass
 class Moments:
-    """First and second moments of pairs of windows: what the float network sees, and the quantized one.
+    """First and second moments of windows.
 
     Shapes are [K] and [K, K], with [C] in front for depthwise layers. All are
     taken from `shift`, the mean of the first windows: sums of squares far from zero would cancel.
@@ -35,40 +35,26 @@ class Moments:
 
     count: int = 0
     shift: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
-    float_sum: Doubles = field(default_factory=lambda: np.zeros(0))
     sum: Doubles = field(default_factory=lambda: np.zeros(0))
     gram: Doubles = field(default_factory=lambda: np.zeros(0))
 
-    def add(self, seen: Floats, stored: Floats) -> None:
-        """Windows [P, K] or [P, C, K] of both networks at the same places."""
+    def add(self, seen: Floats) -> None:
+        """Windows [P, K] or [P, C, K]."""
         if not self.count:
-            self.shift = stored.mean(axis=0, dtype=np.float64).astype(np.float32)
-        seen, stored = seen - self.shift, stored - self.shift
-        if stored.ndim == 3:
-            by_channel = stored.transpose(1, 2, 0)
+            self.shift = seen.mean(axis=0, dtype=np.float64).astype(np.float32)
+        seen = seen - self.shift
+        if seen.ndim == 3:
+            by_channel = seen.transpose(1, 2, 0)
             gram = by_channel @ by_channel.transpose(0, 2, 1)
         else:
-            gram = stored.T @ stored
-        sums = seen.sum(axis=0, dtype=np.float64), stored.sum(axis=0, dtype=np.float64)
-        if not self.count:
-            self.float_sum, self.sum = sums
-            self.gram = gram.astype(np.float64)
-        else:
-            self.float_sum += sums[0]
-            self.sum += sums[1]
-            self.gram += gram
-        self.count += len(stored)
-
-    @property
-    def float_mean(self) -> Doubles:
-        return self.shift + self.float_sum / self.count
-
-    @property
-    def mean(self) -> Doubles:
-        return self.shift + self.sum / self.count
+            gram = seen.T @ seen
+        total = seen.sum(axis=0, dtype=np.float64)
+        self.sum = total if not self.count else self.sum + total
+        self.gram = gram.astype(np.float64) if not self.count else self.gram + gram
+        self.count += len(seen)
 
     def covariance(self) -> Doubles:
-        """Of the quantized windows."""
+        """Of the windows."""
         mean = self.sum / self.count
         return self.gram / self.count - _outer(mean, mean)
 

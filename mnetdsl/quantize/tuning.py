@@ -1,9 +1,8 @@
 """Integer weights and biases, layer by layer, each on what the quantized layers before it really give.
 
 Float and quantized network walk side by side over the calibration images. When a layer is reached, the moments of what
-reaches it in both are known: its codes are rounded so that its results stay (`rounding`), and its bias takes up the
-mean error of all that was rounded before (empirical bias correction, Nagel et al. 2019, section 4.2: here with the
-quantized inputs, so that it also corrects what activations lost).
+reaches it in the quantized one are known: its codes are rounded so that its results stay (`rounding`), and its bias
+takes up what all that was rounded before changes on average (`bias`).
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from mnetdsl.ir.core import Module, Op, Value
 from mnetdsl.ir.ops.constant import Constant
 from mnetdsl.ir.types import ElementType, Storage
-from mnetdsl.quantize import weights
+from mnetdsl.quantize import bias, weights
 from mnetdsl.quantize.grid import numbers, rounded
 from mnetdsl.quantize.layers import Layer, weighted_layers, windows
 from mnetdsl.quantize.rounding import Moments, learned, output_error
@@ -25,6 +24,7 @@ from mnetdsl.quantize.simulate import Lane, Reader, stored, walk
 from mnetdsl.quantize.weights import QuantizedRows
 
 Array = NDArray[np.generic]
+Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
 
 PLACES = 24_000
@@ -84,7 +84,7 @@ class _Tuner:
         self.storages = storages
         self.in_float = in_float
         self.lanes = lanes
-        self.places = max(1, PLACES // max(1, images))
+        self.images = max(1, images)
         self.techniques = techniques
         self.progress = progress
         self.layers = weighted_layers(module)
@@ -106,12 +106,12 @@ class _Tuner:
         moments = self._moments(layer, reader)
         rows, biases = layer.rows(self.exact), layer.biases(self.exact)
         codes = self._codes(layer, rows, moments, biases, scale_in)
-        bias = None
+        stored_bias = None
         if layer.bias is not None:
             if self.techniques.bias_correction:
-                biases = biases + _product(rows, moments.float_mean) - _product(codes.real, moments.mean)
-            bias = weights.bias_codes(biases, scale_in, codes.scale)
-        found = TunedLayer(codes, bias)
+                biases = biases + self._correction(layer, reader, rows, codes)
+            stored_bias = weights.bias_codes(biases, scale_in, codes.scale)
+        found = TunedLayer(codes, stored_bias)
         self._take(layer, found, scale_in)
         self.keep(op.name, found)
 
@@ -125,11 +125,20 @@ class _Tuner:
 
     def _moments(self, layer: Layer, reader: Reader) -> Moments:
         moments = Moments()
-        values = reader.lanes(layer.input)
-        for seen, given in zip(values[: self.lanes], values[self.lanes :], strict=True):
-            pair = [windows(layer, np.asarray(array, np.float32), self.places) for array in (seen, given)]
-            moments.add(pair[0], pair[1])
+        for given in reader.lanes(layer.input)[self.lanes :]:
+            moments.add(self._windows(layer, given, PLACES))
         return moments
+
+    def _correction(self, layer: Layer, reader: Reader, rows: Doubles, codes: QuantizedRows) -> Doubles:
+        values, biases = reader.lanes(layer.input), layer.biases(self.exact).astype(np.float32)
+        both = []
+        for lanes, filters in ((values[: self.lanes], rows), (values[self.lanes :], codes.real)):
+            parts = [layer.apply(filters, self._windows(layer, given, bias.PLACES)) for given in lanes]
+            both.append(np.concatenate(parts) + biases)
+        return bias.correction(both[0], both[1], bias.function_behind(layer.op))
+
+    def _windows(self, layer: Layer, values: Array, places: int) -> Floats:
+        return windows(layer, np.asarray(values, np.float32), max(1, places // self.images))
 
     def _codes(self, layer: Layer, rows: Doubles, moments: Moments, biases: Doubles, scale_in: float) -> QuantizedRows:
         covariance = moments.covariance()
@@ -164,15 +173,6 @@ class _Tuner:
                 power += float(np.vdot(exact, exact))
             self.result.noise[op.name], self.result.power[op.name] = noise, power
         return [*results[: self.lanes], *given]
-
-
-def _product(rows: Doubles, mean: Doubles) -> Doubles:
-    """What rows [O, K] give on average: mean is [K], or [C, K] for depthwise rows."""
-    if mean.ndim == 1:
-        result: Doubles = rows @ mean
-    else:
-        result = (rows * np.repeat(mean, len(rows) // len(mean), axis=0)).sum(axis=1)
-    return result
 
 
 def _rounded_constants(module: Module, storages: Mapping[str, Storage]) -> dict[str, Array]:

@@ -9,7 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from mnetdsl.interpreter import run
+from mnetdsl.ir.core import Op
 from mnetdsl.ir.types import ElementType
+from mnetdsl.quantize import bias
 from mnetdsl.quantize.apply import quantizable
 from mnetdsl.quantize.equalize import equalize, scalable_groups
 from mnetdsl.quantize.grid import numbers, real_range, rounded, storage_for
@@ -114,7 +116,7 @@ def test_learned_rounding_keeps_the_results_better_on_inputs_it_has_not_seen() -
     seen, unseen = (RANDOM.standard_normal((4000, 24)) @ mixing for _ in range(2))
     moments = Moments()
     for part in np.array_split(seen.astype(np.float32), 5):
-        moments.add(part, part)
+        moments.add(part)
     rows = RANDOM.standard_normal((12, 24))
     scale = extreme_scales(rows) * 8
     covariance = moments.covariance()
@@ -128,7 +130,7 @@ def test_learned_rounding_keeps_the_results_better_on_inputs_it_has_not_seen() -
 def test_with_few_windows_weights_are_rounded_to_the_nearest() -> None:
     seen = RANDOM.standard_normal((2, 400))
     moments = Moments()
-    moments.add(seen.astype(np.float32), seen.astype(np.float32))
+    moments.add(seen.astype(np.float32))
     rows = RANDOM.standard_normal((8, 400))
     scale = extreme_scales(rows)
     moved = learned(rows, scale, moments.covariance(), moments.count).codes != nearest(rows, scale).codes
@@ -142,3 +144,28 @@ def test_a_filter_of_zeros_leaves_its_bias_as_fine_as_any() -> None:
     assert np.abs(stored * 0.1 * scale - biases).max() < 1e-3
     assert np.abs(stored).max() < 2**31
     assert (scale[2:] == extreme_scales(rows)[2:]).all()
+
+
+def layers(folder: Path) -> dict[str, Op]:
+    module = quantizable(network(folder / "net", act=Activation("relu")).module)
+    return {op.name: op for op in module.graph.operations}
+
+
+def test_a_bias_is_corrected_for_what_is_seen_behind_the_function(tmp_path: Path) -> None:
+    hard_swish = bias.function_behind(layers(tmp_path)["last"])
+    assert hard_swish is not None
+    seen = RANDOM.uniform(-20, 2, (4000, 3)).astype(np.float32)
+    given = np.where(seen < -4, seen - 1, seen + 0.25).astype(np.float32)  # what is wrong below -4 nobody sees
+    mean, behind = (bias.correction(seen, given, function) for function in (None, hard_swish))
+    assert (mean > 0.5).all()
+    assert np.allclose(behind, -0.25, atol=0.02)
+    lost = [
+        np.square(hard_swish(seen) - hard_swish(given + found.astype(np.float32))).sum() for found in (mean, behind)
+    ]
+    assert lost[1] < 0.01 * lost[0]
+
+
+def test_a_channel_that_gives_nothing_keeps_its_bias(tmp_path: Path) -> None:
+    relu = bias.function_behind(layers(tmp_path)["stem.conv"])
+    seen = RANDOM.uniform(-9, -5, (500, 2)).astype(np.float32)
+    assert (bias.correction(seen, seen + np.float32(0.5), relu) == 0.0).all()

@@ -1,0 +1,82 @@
+"""Empirical bias correction: biases that keep what a layer's readers get.
+
+The float network's results and those of the quantized filter on quantized inputs differ, and a part of that is the same
+at all places. Nagel et al. (2019, section 4.2) take the mean error of each channel off its bias. In front of a function
+that is flat somewhere the mean counts what nobody sees: where hard-swish gives zero, an error changes nothing, and a
+few large values that were clipped would move all the small ones. So the correction is the one of least squared error
+behind the function, found by Gauss-Newton steps; without a function it is the mean error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnetdsl.interpreter.ops.activation import ACTIVATIONS
+from mnetdsl.ir.core import Op
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Function = Callable[[Floats], Floats]
+
+PLACES = 8_000
+"""Results of each channel that a correction is made of, of all images together."""
+_STEPS = 4
+_DAMPING = 1e-3
+"""Added to the mean squared slope: channels that are flat almost everywhere are next to left alone."""
+_REACH = np.float32(1 / 64)
+"""Half of the distance that slopes are taken over."""
+
+
+def function_behind(op: Op) -> Function | None:
+    """What is done to each result of `op` before anything else reads it; None where that is nothing."""
+    names = [str(op.attributes.get("activation", "none"))]
+    if len(op.result.users) == 1:
+        names.append(op.result.users[0].opcode)
+    name = next((name for name in names if name in ACTIVATIONS), None)
+    if name is None:
+        return None
+    apply = ACTIVATIONS[name]
+
+    def function(values: Floats) -> Floats:
+        out = np.empty_like(values)
+        apply(values, out)
+        return out
+
+    return function
+
+
+def correction(seen: Floats, given: Floats, function: Function | None) -> Doubles:
+    """What to add to the bias [O] of each channel.
+
+    seen, given: [P, O], results of the float and of the quantized layer in front of `function`, at the same places.
+    """
+    if function is None:
+        mean: Doubles = (seen - given).mean(axis=0, dtype=np.float64)
+        return mean
+    wanted = function(seen)
+    found = np.zeros(seen.shape[1])
+    moved, results = given, function(given)
+    least = _cost(wanted, results)
+    for _ in range(_STEPS):
+        slope = (function(moved + _REACH) - function(moved - _REACH)) / (2 * _REACH)
+        square = np.einsum("po,po->o", slope, slope, dtype=np.float64)
+        step = np.einsum("po,po->o", slope, wanted - results, dtype=np.float64) / (square + _DAMPING * len(seen))
+        moved = given + (found + step).astype(np.float32)
+        results = function(moved)
+        cost = _cost(wanted, results)
+        better = cost < least
+        found, least = np.where(better, found + step, found), np.where(better, cost, least)
+        if not better.any():
+            break
+        moved = given + found.astype(np.float32)
+        results = function(moved)
+    return found
+
+
+def _cost(wanted: Floats, results: Floats) -> Doubles:
+    lost = wanted - results
+    cost: Doubles = np.einsum("po,po->o", lost, lost, dtype=np.float64)
+    return cost
