@@ -54,7 +54,7 @@ class ByteDepthwise:
 
     @property
     def edges(self) -> tuple[int, int]:
-        """Output rows whose window reaches over the upper edge, and over the lower one."""
+        """Output rows, from the top and from the bottom, whose window reaches over an edge."""
         return edges(self.window)
 
     @property
@@ -150,7 +150,9 @@ class ByteDepthwise:
 def edges(window: Window) -> tuple[int, int]:
     rows, stride = window.outputs[0], window.strides[0]
     starts = np.arange(rows) * stride - window.padding[0]
-    return int((starts < 0).sum()), int((starts + window.kernel[0] > window.size[0]).sum())
+    upper, lower = int((starts < 0).sum()), int((starts + window.kernel[0] > window.size[0]).sum())
+    # Where a window reaches over both edges, each row is a case of its own.
+    return (upper, lower) if upper + lower < rows else (rows, 0)
 
 
 def depthwise_cases(

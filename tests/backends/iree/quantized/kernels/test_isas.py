@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import mnetdsl
 from mnetdsl.backends.iree.emission import emit
 from mnetdsl.backends.iree.kernels.blocking import choose_block
 from mnetdsl.backends.iree.kernels.isa import BYTE_ISAS, choose_isa
@@ -19,8 +21,10 @@ from mnetdsl.backends.iree.quantized.kernels.pointwise import quads
 from mnetdsl.backends.iree.targets import TARGETS, IreeTarget
 from mnetdsl.backends.runners import make_runner
 from mnetdsl.interpreter import run
-from mnetdsl.ir.core import Module
+from mnetdsl.ir.core import Module, Value
+from mnetdsl.passes.pipelines import optimize
 from tests.backends.iree.harness import inputs_of
+from tests.backends.iree.quantized.cases import I8, U8, QuantizedMaker
 from tests.backends.iree.quantized.kernels.test_layers import layers, module_of
 
 ROWS = {
@@ -55,6 +59,33 @@ def wrong(module: Module, target: str, batch: int) -> dict[str, int]:
     return {name: int((results[name] != array).sum()) for name, array in expected.items()}
 
 
+def extreme(maker: QuantizedMaker) -> list[Value]:
+    """Layers whose weights are the ends of their range: with inputs at theirs, sums are the largest there are."""
+    plain: dict[str, Any] = {"plain": True}
+    found = [
+        maker.layer("conv2d", maker.fresh(I8, 5, 7, 72), (1, 1, 72, 40), I8, **plain),
+        maker.layer("dense", maker.fresh(U8, 200), (200, 24), U8, scales=1),
+        maker.layer("depthwise_conv2d", maker.fresh(I8, 9, 9, 24), (7, 7, 24, 1), I8, padding=(3, 3, 3, 3), **plain),
+        maker.layer("depthwise_conv2d", maker.fresh(U8, 9, 9, 24), (3, 3, 24, 1), U8, scales=1, strides=(2, 2)),
+        maker.layer("conv2d", maker.fresh(I8, 9, 9, 3), (3, 3, 3, 24), I8, strides=(2, 2), **plain),
+    ]
+    for name, array in maker.module.resources.items():
+        if array.dtype.itemsize == 1 and array.ndim > 1:
+            limits = np.iinfo(array.dtype)
+            signs = maker.random.random(array.shape) < 0.5
+            signs[..., ::3] = True  # all of a channel, or of a map's rows, at one end
+            maker.module.resources[name] = np.where(signs, limits.min, limits.max).astype(array.dtype)
+    return found
+
+
+@cache
+def quantized_network() -> Module:
+    """MobileNetV3, small in every way, with residual sums, gates and tables."""
+    network = mnetdsl.load("mobilenet_v3_small", alpha=0.35, resolution=64, classes=10).with_weights("random:3")
+    pictures = np.random.default_rng(4).integers(0, 256, (8, 64, 64, 3), np.uint8)
+    return optimize(network.quantize([pictures]).module)
+
+
 def test_every_row_is_tested_and_chosen_for_its_target(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(ROWS) == {isa.name for isa in BYTE_ISAS}
     for row in ROWS:
@@ -76,13 +107,26 @@ def test_layers_have_the_interpreters_bits(row: str, monkeypatch: pytest.MonkeyP
     if not features or lacking(features):
         pytest.skip(f"this processor lacks {', '.join(lacking(features))}")
     assert set(wrong(module_of(layers), target.name, batch=4).values()) == {0}
+    assert set(wrong(module_of(extreme), target.name, batch=6).values()) == {0}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("aarch64")
+@pytest.mark.parametrize("row", [*X86, *ARM])
+def test_a_network_has_the_interpreters_bits(row: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = target_of(row, monkeypatch)
+    if row in X86 and lacking(recorded(features_of(target.flags))):
+        pytest.skip("this processor lacks its instructions")
+    assert set(wrong(quantized_network(), target.name, batch=3).values()) == {0}
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("aarch64")
 @pytest.mark.parametrize("row", ARM)
 def test_layers_have_the_interpreters_bits_on_aarch64(row: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert set(wrong(module_of(layers), target_of(row, monkeypatch).name, batch=3).values()) == {0}
+    target = target_of(row, monkeypatch)
+    assert set(wrong(module_of(layers), target.name, batch=3).values()) == {0}
+    assert set(wrong(module_of(extreme), target.name, batch=4).values()) == {0}
 
 
 @pytest.mark.parametrize("row", list(ROWS))

@@ -69,6 +69,11 @@ def layers(maker: QuantizedMaker) -> list[Value]:
     found.append(maker.layer("conv2d", maker.fresh(U8, 6, 7, 3), (3, 3, 3, 40), U8, scales=1, padding=(1, 1, 0, 2)))
     source = maker.fresh(U8, 6, 7, 50)
     found.append(maker.layer("depthwise_conv2d", source, (5, 5, 50, 1), U8, scales=1, padding=(2, 2, 2, 2)))
+    for height in (1, 2, 3):  # windows that reach over both edges of the map
+        source = maker.fresh(I8, height, 4, 20)
+        found.append(
+            maker.layer("depthwise_conv2d", source, (5, 5, 20, 1), I8, plain=True, strides=(1, 1), padding=(2, 2, 2, 2))
+        )
     for shape in ((7, 5, 33), (3, 3, 16), (9, 9, 70)):
         entries = draw(-128, 128, 256).astype(np.int8)
         left, gates = maker.fresh(I8, *shape), maker.fresh(GATE, 1, 1, shape[2])
