@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from mnetdsl.backends.iree.kernels.blocking import WORKGROUPS
 from mnetdsl.backends.iree.kernels.filters import Constants, Filter, Unsuitable, describe
 from mnetdsl.backends.iree.kernels.isa import Isa
 from mnetdsl.backends.iree.kernels.packing import padded_size
@@ -17,12 +18,13 @@ class Chaining:
 
     bands: workgroups of a chain, each with a halo of its own. map: bytes of a map from which the layers around it are
     joined, None for half of a core's own cache. streamed: bytes of a layer's weights up to which it may be in a chain:
-    it reads them again for each row.
+    it reads them again for each row. workgroups: of a layer, about; setting up tiles takes each of them a while.
     """
 
     bands: int = 4
     map: int | None = None
     streamed: int = 70 * 1024
+    workgroups: int = WORKGROUPS
 
     def joins(self, size: int, isa: Isa) -> bool:
         """Whether a map of `size` bytes is large enough."""
@@ -38,8 +40,8 @@ def chaining_for(threads: int | None) -> Chaining:
     if threads is None:
         return Chaining()
     if threads == 2:
-        return Chaining(bands=2, map=200 * 1024, streamed=300 * 1024)
-    return Chaining(bands=threads)
+        return Chaining(bands=2, map=200 * 1024, streamed=300 * 1024, workgroups=4)
+    return Chaining(bands=threads, workgroups=1 if threads == 1 else WORKGROUPS)
 
 
 HALOS = 2

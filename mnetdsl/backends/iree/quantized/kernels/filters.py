@@ -138,7 +138,7 @@ def _tiles(shop: Workshop, numbers: Numbers, finish: Finish | FloatFinish, order
         size = (top + height + bottom, left + width + right)
         window = Window.of((1, *size, depth), op.filter.type.shape, op.strides, (0, 0, 0, 0))
         source = framed(shop, op.input, depth, (top, bottom, left, right), border)
-    kernel = ByteTiles(window, depth, len(order), prod(window.size) * depth, finish)
+    kernel = ByteTiles(window, depth, len(order), prod(window.size) * depth, finish, shop.chaining.workgroups)
     taps = np.pad(
         numbers.filter,
         [(0, 0), (0, 0), (0, depth - numbers.filter.shape[2]), (0, len(order) - numbers.filter.shape[3])],

@@ -43,6 +43,7 @@ class ByteTiles:
     channels: int
     size: int
     finish: Finish | FloatFinish
+    workgroups: int = WORKGROUPS
 
     @property
     def name(self) -> str:
@@ -53,10 +54,12 @@ class ByteTiles:
     @property
     def grid(self) -> Grid:
         """Workgroups along blocks of pixels and of channels."""
+        if self.workgroups == 1:
+            return 1, 1
         if self._pixels >= MANY_ROWS:
-            return share(self._downs), 1
-        columns = share(self._panels)
-        return share(self._downs, max(1, WORKGROUPS // columns)), columns
+            return share(self._downs, self.workgroups), 1
+        columns = share(self._panels, self.workgroups)
+        return share(self._downs, max(1, self.workgroups // columns)), columns
 
     @property
     def inputs(self) -> tuple[Buffer, ...]:

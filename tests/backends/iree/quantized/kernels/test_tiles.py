@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnetdsl.backends.iree.emission import emit
+from mnetdsl.backends.iree.kernels.chains import chaining_for
 from mnetdsl.backends.iree.kernels.isa import Isa, choose_bytes
 from mnetdsl.backends.iree.kernels.machine import features_of, isa_of
 from mnetdsl.backends.iree.kernels.window import Window
@@ -146,3 +147,12 @@ def test_tiles_of_a_row_cover_it_and_stay_inside(pixels: int) -> None:
     blocks = -(-pixels // (2 * kernel.rows))
     assert kernel.rows * 2 * blocks >= pixels
     assert kernel.rows <= pixels
+
+
+def test_one_thread_sets_up_tiles_once_a_layer() -> None:
+    groups = [chaining_for(threads).workgroups for threads in (1, 2, None)]
+    assert groups[0] == 1 < groups[1] < groups[2]
+    window = Window((1, 784), (1, 1), (1, 1), (0, 0, 0, 0))
+    kernels = [ByteTiles(window, 64, 320, 784 * 64, Finish(0, 255, False), count) for count in groups]
+    first, *others = [kernel.grid[0] * kernel.grid[1] for kernel in kernels]
+    assert first == 1 < min(others)
