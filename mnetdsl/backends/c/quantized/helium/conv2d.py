@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mnetdsl.backends.c.choice import Choice, Rule
 from mnetdsl.backends.c.emitter import Emitter
@@ -14,7 +15,7 @@ from mnetdsl.backends.c.ops.window import forward, window_of
 from mnetdsl.backends.c.program import Call
 from mnetdsl.backends.c.quantized import conv2d
 from mnetdsl.backends.c.quantized.helium import pointwise
-from mnetdsl.backends.c.quantized.helium.finish import Finish, finish_of, stored_in_bytes, taps_of
+from mnetdsl.backends.c.quantized.helium.finish import Finish, stored_in_bytes, taps_and_finish
 from mnetdsl.interpreter.quantized.grids import grid
 from mnetdsl.ir.ops.conv2d import Conv2d
 from mnetdsl.ir.types import ElementType
@@ -110,10 +111,9 @@ def _by_lines(op: Conv2d) -> bool:
 
 
 def emit(op: Conv2d, emitter: Emitter) -> Sequence[Call]:
-    finish = finish_of(op, emitter)
+    taps, finish = taps_and_finish(op, emitter)
     if _by_lines(op):
-        return _on_lines(op, finish, emitter)
-    taps = taps_of(op, emitter)
+        return _on_lines(op, taps, finish, emitter)
     if not is_pointwise(op):
         taps = np.pad(taps, ((0, _patch_bytes(op) - len(taps)), (0, 0)))
     stream = emitter.add(f"{op.name}.stream", pointwise.pack(taps, finish), "Helium")
@@ -134,12 +134,12 @@ def _on_map(op: Conv2d, finish: Finish, stream: str, emitter: Emitter) -> tuple[
     return tuple(calls)
 
 
-def _on_lines(op: Conv2d, finish: Finish, emitter: Emitter) -> tuple[Call, ...]:
+def _on_lines(op: Conv2d, stored: NDArray[np.int8], finish: Finish, emitter: Emitter) -> tuple[Call, ...]:
     height, width, inputs, outputs = op.filter.type.shape
     line, pitch = _line_bytes(op), _pitch(op)
     size = -(-height * line // pointwise.BLOCK) * pointwise.BLOCK
     taps = np.zeros((height, line, outputs), np.int8)
-    taps[:, : width * inputs] = taps_of(op, emitter).reshape(height, width * inputs, outputs)
+    taps[:, : width * inputs] = stored.reshape(height, width * inputs, outputs)
     patch = np.zeros((size, outputs), np.int8)
     patch[: height * line] = taps.reshape(-1, outputs)
     offsets = np.zeros(size // 2, np.uint16)

@@ -14,7 +14,7 @@ from mnetdsl.backends.c.ops.conv2d import is_pointwise
 from mnetdsl.backends.c.program import Call
 from mnetdsl.backends.c.quantized import conv2d, dense
 from mnetdsl.backends.c.quantized.helium import pointwise
-from mnetdsl.backends.c.quantized.helium.finish import finish_of, stored_in_bytes, taps_of
+from mnetdsl.backends.c.quantized.helium.finish import stored_in_bytes, taps_and_finish
 from mnetdsl.ir.ops.conv2d import Conv2d
 from mnetdsl.ir.ops.dense import Dense
 from mnetdsl.ir.types import ElementType
@@ -38,11 +38,11 @@ def choose(op: OnePixel) -> Choice:
 
 
 def emit(op: OnePixel, emitter: Emitter) -> Sequence[Call]:
-    finish = finish_of(op, emitter)
+    taps, finish = taps_and_finish(op, emitter)
     inputs, outputs = op.input.type.shape[-1], op.type.shape[-1]
     result = emitter.address(op.result)
     target = result if emitter.step.scratch is None else emitter.scratch(ElementType.I8)
-    stream = emitter.add(f"{op.name}.stream", pointwise.pack(taps_of(op, emitter), finish), "Helium")
+    stream = emitter.add(f"{op.name}.stream", pointwise.pack(taps, finish), "Helium")
     groups = pointwise.Groups(1, 1, 3)
     sizes = pointwise.shape(groups, inputs, pointwise.filled(outputs), finish, emitter)
     function = pointwise.kernel(inputs, groups.lanes, finish, emitter)

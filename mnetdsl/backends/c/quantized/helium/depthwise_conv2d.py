@@ -12,7 +12,7 @@ from mnetdsl.backends.c.choice import Choice, Rule
 from mnetdsl.backends.c.emitter import Emitter
 from mnetdsl.backends.c.program import Call
 from mnetdsl.backends.c.quantized import depthwise_conv2d
-from mnetdsl.backends.c.quantized.helium.finish import Finish, finish_of, stored_in_bytes, taps_of
+from mnetdsl.backends.c.quantized.helium.finish import Finish, finish_of, stored_in_bytes, taps_and_finish, taps_of
 from mnetdsl.backends.c.quantized.levels import as_words
 from mnetdsl.interpreter.quantized.grids import grid
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
@@ -141,16 +141,16 @@ def _gathers(op: DepthwiseConv2d) -> int:
 
 
 def emit(op: DepthwiseConv2d, emitter: Emitter) -> Sequence[Call]:
-    finish = finish_of(op, emitter)
+    taps, finish = (taps_and_finish if _size(op) == 3 else _taps_and_exact_finish)(op, emitter)
     stride, edge = op.strides[0], _edge(op)
     size = _size(op)
     if _by_map(op):
-        function = _map_kernel(op, finish.kind, emitter)
+        function = _map_kernel(op, finish, emitter)
     else:
         unrolled = _unrolled(op)
-        function = f"helium_depthwise_{size}_{stride}_{edge}{unrolled}_{finish.kind}"
+        function = f"helium_depthwise_{size}_{stride}_{edge}{unrolled}_{finish.name}"
         values: dict[str, int | str] = {"size": size, "stride": stride, "edge": edge, "unrolled": unrolled}
-        emitter.kernel("helium/depthwise_kernel", function, kind=finish.kind, **values)
+        emitter.kernel("helium/depthwise_kernel", function, kind=finish.kind, shift=finish.shift, **values)
     source = grid(op.input.type)
     sizes = emitter.shape(
         "quads",
@@ -164,18 +164,22 @@ def emit(op: DepthwiseConv2d, emitter: Emitter) -> Sequence[Call]:
         finish.high,
         op.type.shape[3] if _row_by_row(op) else LANES,
     )
-    stream = emitter.add(f"{op.name}.stream", pack(taps_of(op, emitter), finish), "Helium")
+    stream = emitter.add(f"{op.name}.stream", pack(taps, finish), "Helium")
     pointers = (emitter.address(op.input), emitter.address(op.result), emitter.scratch(ElementType.I8))
     return (Call(function, (sizes, *pointers, stream)),)
 
 
-def _map_kernel(op: DepthwiseConv2d, kind: str, emitter: Emitter) -> str:
+def _taps_and_exact_finish(op: DepthwiseConv2d, emitter: Emitter) -> tuple[NDArray[np.int8], Finish]:
+    return taps_of(op, emitter), finish_of(op, emitter)
+
+
+def _map_kernel(op: DepthwiseConv2d, finish: Finish, emitter: Emitter) -> str:
     """Name, without the prefix, of the kernel for whole maps of so many columns."""
     stride, (height, columns) = op.strides[0], op.type.shape[1:3]
     single, rows = (height % 2, height // 2) if stride == 1 else (0, height)
-    name = f"helium_depthwise_map_{stride}_{columns}{'r' if rows else ''}{'s' if single else ''}_{kind}"
+    name = f"helium_depthwise_map_{stride}_{columns}{'r' if rows else ''}{'s' if single else ''}_{finish.name}"
     values = {"stride": stride, "width": columns, "rows": int(rows > 0), "single": single}
-    emitter.kernel("helium/depthwise_map", name, kind=kind, **values)
+    emitter.kernel("helium/depthwise_map", name, kind=finish.kind, shift=finish.shift, **values)
     return name
 
 
@@ -183,7 +187,8 @@ def pack(taps: NDArray[np.int8], finish: Finish) -> NDArray[np.int32]:
     """The filter of each channel in whole words, one more number than its own at least, and its constants.
 
     Those of 3x3 filters stand in turn, as one LDM loads them, constants to odd registers, which the kernel's sums leave
-    alone; of 5x5 filters one behind the other.
+    alone; the last word of the filter has no constant beside it where finishing is by steps. Of 5x5 filters one stands
+    behind the other.
     """
     count, channels = taps.shape
     padded = np.zeros((channels, (count // 4 + 1) * 4), np.int8)
@@ -192,7 +197,7 @@ def pack(taps: NDArray[np.int8], finish: Finish) -> NDArray[np.int32]:
     constants = np.stack([as_words(column) for column in columns], axis=1)
     words = padded.view(np.int32)
     record = np.stack([words, constants], axis=2) if words.shape == constants.shape else np.hstack([words, constants])
-    return record.reshape(-1)
+    return (record.reshape(channels, -1)[:, :-1] if finish.kind == "steps" else record).reshape(-1)
 
 
 RULE: Rule[DepthwiseConv2d] = Rule(choose, emit)

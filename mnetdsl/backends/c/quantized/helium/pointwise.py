@@ -68,9 +68,10 @@ def kernel(inputs: int, lanes: int, finish: Finish, emitter: Emitter, window: bo
     before = (blocks - (tail > 0) - 1) % round if round else 0
     size = f"loop{round}_{before}" if round else str(blocks)
     kind = kind_of(finish)
-    name = f"helium_{'window' if window else 'pointwise'}_{size}{f't{tail}' if tail else ''}_{lanes}_{kind}"
+    ending = finish.name if kind == finish.kind else kind
+    name = f"helium_{'window' if window else 'pointwise'}_{size}{f't{tail}' if tail else ''}_{lanes}_{ending}"
     values = {"blocks": blocks, "tail": tail, "round": round, "before_loop": before, "window": int(window)}
-    emitter.kernel("helium/pointwise_kernel", name, pixels=lanes, kind=kind, **values)
+    emitter.kernel("helium/pointwise_kernel", name, pixels=lanes, kind=kind, shift=finish.shift, **values)
     return name
 
 
@@ -121,9 +122,7 @@ def pack(taps: NDArray[np.int8], finish: Finish) -> NDArray[np.int32]:
         weights[1::2] = weights[1::2, ::-1].copy()
     # Those that are not "any" look at the lowest byte of a shift alone, and multiply by it.
     shifts = finish.shifts if kind_of(finish) == "any" else finish.shifts & 255
-    constants = np.stack(
-        [np.pad(as_words(column), (0, whole - outputs))[order] for column in (finish.bias, finish.multiplier, shifts)],
-        axis=1,
-    )
+    columns = (finish.bias, finish.multiplier) if finish.kind == "steps" else (finish.bias, finish.multiplier, shifts)
+    constants = np.stack([np.pad(as_words(column), (0, whole - outputs))[order] for column in columns], axis=1)
     words = np.ascontiguousarray(weights.reshape(len(order), -1)).view(np.int32)
     return np.concatenate([words, constants.reshape(len(order), -1)], axis=1).reshape(-1)
