@@ -67,15 +67,11 @@ class RowStep:
 
 @dataclass(frozen=True, eq=False)
 class RowSchedule:
-    """Who makes which rows, in order; `depths` are rows of each task's strip, those of the last task all of its map.
-
-    A task makes `bands[task]` rows at a time, the last time what is left of its map.
-    """
+    """Who makes which rows, in order; `depths` are rows of each task's strip, those of the last task all of its map."""
 
     tasks: tuple[RowTask, ...]
-    bands: tuple[int, ...]
-    order: tuple[tuple[int, int], ...]
-    """(task, first row)"""
+    order: tuple[tuple[int, int, int], ...]
+    """(task, first row, rows)"""
     depths: tuple[int, ...]
     alive: np.ndarray[tuple[int, int], np.dtype[np.bool_]]
     """[task, step]: whether a strip holds a row that is read, written or still needed."""
@@ -85,9 +81,13 @@ class RowSchedule:
         """The order with the places of all rows in their strips."""
         return _places(self)
 
-    def count(self, task: int, row: int) -> int:
-        """Rows that a task makes together with `row`, which is the first of them."""
-        return _count(self.tasks[task], self.bands[task], row)
+    @cached_property
+    def bands(self) -> tuple[dict[int, int], ...]:
+        """Of each task the number of rows that it makes together, by the first of them."""
+        found: list[dict[int, int]] = [{} for _ in self.tasks]
+        for task, row, rows in self.order:
+            found[task][row] = rows
+        return tuple(found)
 
     def strip_bytes(self, task: int) -> int:
         return self.depths[task] * row_bytes(self.tasks[task].writes)
@@ -98,27 +98,23 @@ def row_bytes(value: Value) -> int:
     return value.type.byte_size // value.type.shape[1]
 
 
-def _count(task: RowTask, band: int, row: int) -> int:
-    return min(band, task.writes.type.shape[1] - row)
-
-
 def schedule_rows(tasks: Sequence[RowTask], source: Value, band: int = 1) -> RowSchedule:
     """The order that ends with all rows of the last task's result. `source` is given from outside, a row at a time.
 
-    What reads it makes a row at a time, all other tasks `band` rows: kernels are called less often then and rows move
-    less often, for strips that are deeper by as much.
+    What reads it makes a row at a time, all other tasks about `band` rows: kernels are called less often then and rows
+    move less often, for strips that are deeper by as much. What a band asks of the map in front of it comes in bands of
+    equal size, so that none is made of rows that wait for the next.
     """
-    bands = tuple(1 if any(read.value is source for read in task.reads) else band for task in tasks)
+    bands = [1 if any(read.value is source for read in task.reads) else band for task in tasks]
     indices = {task.writes: index for index, task in enumerate(tasks)}
     reach = [[_ends(read.axis) for read in task.reads] for task in tasks]
     order = _order(tasks, bands, source, indices, reach)
     trace = _Trace(tasks, indices, reach)
-    for task, row in order:
-        count = _count(tasks[task], bands[task], row)
+    for task, _, count in order:
         trace.note(task, count)
         trace.advance(task, count)
     trace.depths[-1] = tasks[-1].writes.type.shape[1]
-    return RowSchedule(tuple(tasks), bands, tuple(order), tuple(trace.depths), np.array(trace.alive).T)
+    return RowSchedule(tuple(tasks), tuple(order), tuple(trace.depths), np.array(trace.alive).T)
 
 
 Ends = tuple[list[int], list[int]]
@@ -136,10 +132,10 @@ def _order(
     source: Value,
     indices: Mapping[Value, int],
     reach: Sequence[Sequence[Ends]],
-) -> list[tuple[int, int]]:
-    """(task, row) by demand, without recursion: a chain of layers may be long."""
+) -> list[tuple[int, int, int]]:
+    """(task, row, rows) by demand, without recursion: a chain of layers may be long."""
     produced = [0] * len(tasks)
-    order: list[tuple[int, int]] = []
+    order: list[tuple[int, int, int]] = []
     last = len(tasks) - 1
     stack = [(last, tasks[last].writes.type.shape[1])]
     while stack:
@@ -148,7 +144,7 @@ def _order(
             stack.pop()
             continue
         row = produced[task]
-        rows = _count(tasks[task], bands[task], row)
+        rows = _band(count - row, bands[task])
         missing = (
             (indices[read.value], ends[row + rows - 1] + 1)
             for (_, ends), read in zip(reach[task], tasks[task].reads, strict=True)
@@ -158,9 +154,14 @@ def _order(
         if wanted is not None:
             stack.append(wanted)
             continue
-        order.append((task, row))
+        order.append((task, row, rows))
         produced[task] += rows
     return order
+
+
+def _band(missing: int, band: int) -> int:
+    """Rows to make now where `missing` are asked for: bands of equal size, as near to `band` as it goes."""
+    return -(-missing // max(1, (2 * missing + band) // (2 * band)))
 
 
 class _Trace:
@@ -205,8 +206,7 @@ def _places(schedule: RowSchedule) -> tuple[RowStep, ...]:
     reach = [[_ends(read.axis) for read in task.reads] for task in tasks]
     trace, base = _Trace(tasks, indices, reach), [0] * len(tasks)
     steps: list[RowStep] = []
-    for task, row in schedule.order:
-        rows = schedule.count(task, row)
+    for task, row, rows in schedule.order:
         parts = []
         for (first, last), read in zip(reach[task], tasks[task].reads, strict=True):
             index = indices.get(read.value)
@@ -226,7 +226,7 @@ def _used(schedule: RowSchedule, scratch: Sequence[int]) -> np.ndarray[tuple[int
     """[piece, step]: when the strips of all tasks but the last are in use, then each task's own memory."""
     count = len(schedule.tasks)
     own = np.zeros((count, len(schedule.order)), np.bool_)
-    for position, (task, _) in enumerate(schedule.order):
+    for position, (task, *_) in enumerate(schedule.order):
         own[task, position] = scratch[task] > 0
     return np.concatenate([schedule.alive[: count - 1], own])
 

@@ -130,7 +130,7 @@ def test_bands_make_several_rows_at_once_in_deeper_strips_that_move_less_often()
     tasks = chain(image, window(32, 1), window(32, 1), window(32, 3, before=1, after=1), window(32, 1))
     one, four = schedule_rows(tasks, image), schedule_rows(tasks, image, 4)
     assert one.depths == (1, 3, 1, 32)
-    assert four.depths == (4, 9, 4, 32)
+    assert four.depths == (5, 6, 4, 32)
     replay(four, image)
     assert len(four.steps) == 32 + 3 * 8
     assert sum(step.kept for step in four.steps) < sum(step.kept for step in one.steps)

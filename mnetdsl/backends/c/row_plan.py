@@ -199,7 +199,7 @@ def drafts(module: Module, rule_of: RuleOf, band: int = 1, last: str = "") -> li
 
     Raises MN1115 as `fronts_of`.
     """
-    scratch_of = cache(lambda op, rows: scratch_bytes(op, rows, rule_of))
+    scratch_of = cache(lambda op, band: scratch_bytes(op, band, rule_of))
     fronts = [front for front in fronts_of(module) if not last or front[-1][0].name == last]
     return [draft_of(module, front, scratch_of, band) for front in fronts]
 
@@ -239,23 +239,20 @@ class Draft:
     """What the front needs at least, its result included."""
 
 
-def scratch_bytes(op: Op, band: int, rule_of: RuleOf) -> int:
-    """Of the kernels for all rows of `op`, which makes `band` at a time."""
+def scratch_bytes(op: Op, band: Variant, rule_of: RuleOf) -> int:
+    """Of the kernels for such a band of `op`."""
     axes = row_axes(op)
     assert axes is not None
-    most = 0
-    for kind in dict.fromkeys(variants(op, axes, band).values()):
-        made, _ = row_operation(op, axes, kind)
-        rule = rule_of(made)
-        assert rule is not None
-        mode = row_mode(rule.choose(made))
-        made.drop_operands()
-        most = max(most, 0 if mode.scratch is None else mode.scratch.unit)
-    return most
+    made, _ = row_operation(op, axes, band)
+    rule = rule_of(made)
+    assert rule is not None
+    mode = row_mode(rule.choose(made))
+    made.drop_operands()
+    return 0 if mode.scratch is None else mode.scratch.unit
 
 
-def draft_of(module: Module, front: Front, scratch_of: Callable[[Op, int], int], band: int) -> Draft:
-    """A front that makes `band` rows at a time; `scratch_of` tells the bytes that a layer needs for that many."""
+def draft_of(module: Module, front: Front, scratch_of: Callable[[Op, Variant], int], band: int) -> Draft:
+    """A front that makes about `band` rows at a time; `scratch_of` tells the bytes that a layer needs for a band."""
     image = module.graph.inputs[0].value
     copied = copied_image(front, image)
     tasks, operations = [], list[Op | None]()
@@ -273,7 +270,11 @@ def draft_of(module: Module, front: Front, scratch_of: Callable[[Op, int], int],
         tasks.append(RowTask(op.name or op.opcode, reads, op.result))
         operations.append(op)
     schedule = schedule_rows(tasks, image, band)
-    scratch = [0 if op is None else scratch_of(op, rows) for op, rows in zip(operations, schedule.bands, strict=True)]
+    axes_of = dict(front)
+    scratch = [
+        0 if op is None else max(scratch_of(op, kind) for kind in set(variants(op, axes_of[op], bands).values()))
+        for op, bands in zip(operations, schedule.bands, strict=True)
+    ]
     sizes = np.array([schedule.strip_bytes(index) for index in range(len(tasks))])
     return Draft(tuple(operations), schedule, tuple(scratch), int((schedule.alive * sizes[:, None]).sum(axis=0).max()))
 
@@ -327,11 +328,14 @@ class Variant:
     padding: tuple[int, ...] | None
 
 
-def variants(op: Op, axes: Mapping[str, Axis], band: int) -> dict[int, Variant]:
-    """Of `op`, which makes `band` rows at a time, by the first of them; `axes` are its `row_axes`."""
+def variants(op: Op, axes: Mapping[str, Axis], bands: Mapping[int, int]) -> dict[int, Variant]:
+    """Of `op`, by the first row of each of its bands; `bands` tells how many there are from that one on.
+
+    `axes` are its `row_axes`.
+    """
     ends = {name: axis.reach() for name, axis in axes.items()}
-    firsts = np.arange(0, op.type.shape[1], band)
-    lasts = np.minimum(firsts + band, op.type.shape[1]) - 1
+    firsts = np.array(list(bands))
+    lasts = firsts + np.array(list(bands.values())) - 1
     counts = [
         (ends[definition.name][1][lasts] - ends[definition.name][0][firsts] + 1).tolist()
         for definition in op.operand_defs

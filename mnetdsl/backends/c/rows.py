@@ -130,8 +130,8 @@ class _Writer:
         self._tasks = {task.writes: index for index, task in enumerate(cut.schedule.tasks)}
         self._axes = {op: row_axes(op) or {} for op in cut.front if op is not None}
         self._variants = {
-            op: variants(op, self._axes[op], band)
-            for op, band in zip(cut.front, cut.schedule.bands, strict=True)
+            op: variants(op, self._axes[op], bands)
+            for op, bands in zip(cut.front, cut.schedule.bands, strict=True)
             if op is not None
         }
         self.costs: list[list[Cost]] = [[] for _ in self._layers]
@@ -146,8 +146,8 @@ class _Writer:
         place = f"  {PurePath(op.location.file).name}:{op.location.line}" if op.location.file else ""
         shapes = " + ".join(sizes(read.value.type) for read in self._cut.schedule.tasks[task].reads)
         first = f"[{index}] {layer_label(op)}  {op.opcode}, {shapes} -> {sizes(op.type)}{place}"
-        band = self._cut.schedule.bands[task]
-        how = "by rows" if band == 1 else f"by bands of {band} rows"
+        band = max(self._cut.schedule.bands[task].values())
+        how = "by rows" if band == 1 else f"by bands of {band} rows at most"
         size = depth * row_bytes(op.result)
         second = f"{how}   out {self._address_text(task)} ({depth} of {height} rows, {size} B)"
         comment = (comment_text(first), comment_text(second))

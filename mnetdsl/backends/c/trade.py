@@ -34,6 +34,8 @@ from mnetdsl.plan.rows import Bands
 
 _BLAMED = 4
 """Layers in a message."""
+_CLOSE = 0.995
+"""Ways that look slower than a budget by less are tried."""
 _TRIED = 4
 """Ways that look the fastest before it is known which rows move."""
 
@@ -94,7 +96,7 @@ class _Trade:
         }
         self.total = sum(count for _, count in self.layers)
         self._by_bands: dict[tuple[Op, int], int] = {}
-        self._scratch = cache(lambda op, rows: scratch_bytes(op, rows, lambda made: rule_of(made, options.core)))
+        self._scratch = cache(lambda op, band: scratch_bytes(op, band, lambda made: rule_of(made, options.core)))
 
     def _layers(self, lowered: Lowered) -> list[tuple[str, int]]:
         """Layers and their instructions. Raises MN1117 where they are not known."""
@@ -133,7 +135,7 @@ class _Trade:
         def push(number: int, start: int) -> None:
             """The next band of a front that may be fast enough. Its result lies in the arena whole."""
             for position in range(start, len(BANDS)):
-                if self._least(fronts[number], BANDS[position]) <= budget:
+                if self._least(fronts[number], BANDS[position]) * _CLOSE <= budget:
                     if best is None or fronts[number][-1][0].type.byte_size < best.arena:
                         draft = draft_of(self.module, fronts[number], self._scratch, BANDS[position])
                         heapq.heappush(queue, (draft.bytes, number, position, draft))
@@ -172,7 +174,7 @@ class _Trade:
         return Chosen(options, sum(count for _, count in layers), lowered.plan.arena_bytes), layers
 
     def _least(self, front: Front, band: int) -> int:
-        """Instructions of a front by bands and of the layers behind it, without rows that move."""
+        """About the instructions of a front by equal bands and of the layers behind it, without rows that move."""
         image = self.module.graph.inputs[0].value
         copied = copied_image(front, image) is not None
         total = self.total
@@ -186,7 +188,9 @@ class _Trade:
         if (op, band) not in self._by_bands:
             axes = dict(front)[op]
             total = 0
-            for variant, times in Counter(variants(op, axes, band).values()).items():
+            height = op.type.shape[1]
+            bands = {first: min(band, height - first) for first in range(0, height, band)}
+            for variant, times in Counter(variants(op, axes, bands).values()).items():
                 made, _ = row_operation(op, axes, variant)
                 count = predict(self.core, work(made, self.functions[op]))
                 made.drop_operands()
