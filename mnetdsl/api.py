@@ -430,7 +430,13 @@ class Network:
 
     def quantize(
         self,
-        calibration: Calibration | Pictures | Sequence[NDArray[np.generic]] | str | Path | None = None,
+        calibration: Calibration
+        | Pictures
+        | Sequence[NDArray[np.generic]]
+        | NDArray[np.generic]
+        | str
+        | Path
+        | None = None,
         folder: str | Path | None = None,
         *,
         settings: QuantizationSettings | None = None,
@@ -444,7 +450,8 @@ class Network:
         The folder of the result, `.mnet` with the table `quantization`, weights and labels, is written to `folder`
         where one is given. `limit` is the number of images to take of a folder, `name` that of the result (default:
         this network's with `_int8`). progress: told of a stage and of the share of it that was done.
-        Raises `MnetError`: MN1806 to MN1812, MN0720 without weights, and what images raise.
+        Raises `MnetError`: MN1806 to MN1812, MN0720 without weights, MN0621 for arrays of other shapes, and what
+        images raise.
         """
         from mnetdsl.quantize.network import quantize_network
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mnetdsl.diagnostics import MnetError, error
 from mnetdsl.files import write_folder
+from mnetdsl.interpreter import check_inputs
 from mnetdsl.interpreter.ops.constant import missing_weights
 from mnetdsl.ir.core import Module
 from mnetdsl.ir.ops.constant import Constant
@@ -44,7 +45,7 @@ class QuantizedNetwork:
 def quantize_network(
     source: SourceFile,
     instance: Instance,
-    calibration: Calibration | Pictures | Sequence[Array] | str | Path | None,
+    calibration: Calibration | Pictures | Sequence[Array] | Array | str | Path | None,
     folder: str | Path | None = None,
     *,
     settings: Settings | None = None,
@@ -64,7 +65,7 @@ def quantize_network(
     if isinstance(calibration, Pictures):
         calibration = calibration.read(instance.module)
     if not isinstance(calibration, Calibration):
-        calibration = batched(calibrated_input(instance.module).name, calibration)
+        calibration = _of_arrays(instance.module, [calibration] if isinstance(calibration, np.ndarray) else calibration)
     partial = None if folder is None else Path(folder) / f"{own}.partial.npz"
     found = quantize_module(instance.module, calibration, settings, partial, progress)
     module = apply_quantization(instance.module, found.rows, f"{own}.mnet")
@@ -75,6 +76,18 @@ def quantize_network(
     if folder is not None:
         write_folder(Path(folder), files)
     return QuantizedNetwork(own, found, module, files, calibration.left_out)
+
+
+def _of_arrays(module: Module, arrays: Sequence[Array]) -> Calibration:
+    """Calibration with arrays [N, …]; raises MN0621 for one that the input does not take, MN1806 for none."""
+    port = calibrated_input(module)
+    for array in arrays:
+        check_inputs(module, {port.name: array})
+    if not arrays:
+        raise MnetError(
+            error("MN1806", "there is no array to calibrate with", help=f"give arrays [N, …] for `{port.name}`")
+        )
+    return batched(port.name, arrays)
 
 
 def pictures_of(source_path: str, instance: Instance, limit: int | None = None) -> Pictures:

@@ -160,3 +160,22 @@ def test_black_pictures_give_scales_above_zero(tmp_path: Path) -> None:
     black = [np.zeros((1, 24, 24, 3), np.uint8)] * 2
     rows = net.quantize(black).found.rows
     assert all(row.storage.quantization is not None and row.storage.quantization.scale[0] > 0 for row in rows)
+
+
+def test_one_array_of_all_pictures_does_as_a_list_of_them(tmp_path: Path) -> None:
+    net = network(tmp_path / "float")
+    together = net.quantize(np.concatenate(pictures(4)))
+    assert together.files == net.quantize(pictures(4)).files
+
+
+@pytest.mark.parametrize("shape", [(4, 24, 24, 1), (4, 20, 24, 3), (24, 24, 3), (0, 24, 24, 3)])
+def test_arrays_of_another_shape_are_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    with pytest.raises(MnetError) as caught:
+        network(tmp_path / "float").quantize(np.zeros(shape, np.uint8))
+    assert caught.value.diagnostics[0].code == "MN0621"
+
+
+def test_no_array_at_all_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MnetError) as caught:
+        network(tmp_path / "float").quantize([])
+    assert caught.value.diagnostics[0].code == "MN1806"
