@@ -128,7 +128,7 @@ def _on_map(op: Conv2d, finish: Finish, stream: str, emitter: Emitter) -> tuple[
             _offset(emitter.address(op.input), first * inputs),
             _offset(emitter.address(op.result), first * outputs),
         )
-        function = pointwise.kernel(inputs, groups.lanes, finish, emitter)
+        function = pointwise.kernel(inputs, groups.lanes, outputs, finish, emitter, apart=groups.pixels == groups.lanes)
         calls.append(Call(function, (pointwise.shape(groups, inputs, outputs, finish, emitter), *pointers, stream)))
         first += groups.count * groups.pixels
     return tuple(calls)
@@ -148,7 +148,7 @@ def _on_lines(op: Conv2d, stored: NDArray[np.int8], finish: Finish, emitter: Emi
     words = np.concatenate([offsets.view(np.int32), pointwise.pack(patch, finish)])
     stream = emitter.add(f"{op.name}.stream", words, "Helium")
     lanes = pointwise.FOUR
-    kernel = pointwise.kernel(size, lanes, finish, emitter, window=True)
+    kernel = pointwise.kernel(size, lanes, outputs, finish, emitter, window=True)
     groups = pointwise.Groups(1, lanes, lanes)
     arguments = (
         f"{emitter.prefix}_{kernel}",
@@ -170,7 +170,7 @@ def _offset(pointer: str, elements: int) -> str:
 
 def _on_patches(op: Conv2d, finish: Finish, stream: str, emitter: Emitter) -> tuple[Call, ...]:
     patch, lanes = _patch_bytes(op), pointwise.FOUR
-    kernel = pointwise.kernel(patch, lanes, finish, emitter)
+    kernel = pointwise.kernel(patch, lanes, op.type.shape[3], finish, emitter)
     arguments = (
         f"{emitter.prefix}_{kernel}",
         pointwise.shape(pointwise.Groups(1, lanes, lanes), patch, op.type.shape[3], finish, emitter),

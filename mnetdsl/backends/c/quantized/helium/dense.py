@@ -45,7 +45,7 @@ def emit(op: OnePixel, emitter: Emitter) -> Sequence[Call]:
     stream = emitter.add(f"{op.name}.stream", pointwise.pack(taps, finish), "Helium")
     groups = pointwise.Groups(1, 1, 3)
     sizes = pointwise.shape(groups, inputs, pointwise.filled(outputs), finish, emitter)
-    function = pointwise.kernel(inputs, groups.lanes, finish, emitter)
+    function = pointwise.kernel(inputs, groups.lanes, pointwise.filled(outputs), finish, emitter)
     calls = (Call(function, (sizes, emitter.address(op.input), target, stream)),)
     return calls if target == result else (*calls, Call("helium_copy", (result, target, str(outputs))))
 

@@ -24,6 +24,8 @@ _UNROLLED = 12
 """Blocks of input channels up to which a kernel has no loop over them."""
 _ROUNDS = range(4, 9)
 """Blocks in a round of that loop."""
+_SMALL = 2
+"""Blocks of input channels up to which kernels make eight output channels in a turn of their loop, where all can."""
 _SIGN_SHIFT = -14
 """The least shift for which kernels take the shift itself for the 1 that makes halves of negative numbers go down."""
 
@@ -60,17 +62,44 @@ def kind_of(finish: Finish) -> str:
     return "any" if needs_sign and (finish.right_shifts < _SIGN_SHIFT).any() else finish.kind
 
 
-def kernel(inputs: int, lanes: int, finish: Finish, emitter: Emitter, window: bool = False) -> str:
-    """Name, without the prefix, of the kernel for so many inputs a pixel, or for patches of a window of so many."""
-    blocks = -(-inputs // BLOCK)
-    tail = inputs % BLOCK
+def kernel(
+    inputs: int,
+    lanes: int,
+    outputs: int,
+    finish: Finish,
+    emitter: Emitter,
+    *,
+    window: bool = False,
+    apart: bool = False,
+) -> str:
+    """Name, without the prefix, of the kernel for so many inputs a pixel, or for patches of a window of so many.
+
+    apart: all pixels of a group are different ones, so that another one stands behind each but the last.
+    """
+    blocks, tail = -(-inputs // BLOCK), inputs % BLOCK
     round = round_of(blocks, tail)
     before = (blocks - (tail > 0) - 1) % round if round else 0
-    size = f"loop{round}_{before}" if round else str(blocks)
+    fours = 2 if blocks <= _SMALL and outputs % (2 * FOUR) == 0 else 1
+    masks_last = apart and BLOCK // 2 <= inputs < BLOCK
     kind = kind_of(finish)
-    ending = finish.name if kind == finish.kind else kind
-    name = f"helium_{'window' if window else 'pointwise'}_{size}{f't{tail}' if tail else ''}_{lanes}_{ending}"
-    values = {"blocks": blocks, "tail": tail, "round": round, "before_loop": before, "window": int(window)}
+    parts = (
+        "helium_window" if window else "helium_pointwise",
+        (f"loop{round}_{before}" if round else str(blocks))
+        + (f"t{tail}" if tail else "")
+        + ("a" if masks_last else ""),
+        f"{lanes}x{fours * FOUR}",
+        finish.name if kind == finish.kind else kind,
+    )
+    values = {
+        "blocks": blocks,
+        "tail": tail,
+        "round": round,
+        "before_loop": before,
+        "window": int(window),
+        "fours": fours,
+        "apart": int(masks_last),
+    }
+    name = "_".join(parts)
     emitter.kernel("helium/pointwise_kernel", name, pixels=lanes, kind=kind, shift=finish.shift, **values)
     return name
 
