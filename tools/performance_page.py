@@ -33,8 +33,8 @@ COMPILER_MARKS = {"f32": 1.7, "int8": 3.0}
 class Row:
     """An engine on a network: `ratio` is its time over ours by the clock, `cpu_ratio` in processor time.
 
-    `judged` is the one that aims are held to: on one thread processor time, which other programs hardly disturb; on
-    several the clock, since processor time counts waiting that spins.
+    `judged` is what aims are held to: on one thread processor time, which other programs hardly disturb; on several
+    the lower of both, since there processor time counts waiting that spins.
     """
 
     network: str
@@ -53,7 +53,7 @@ class Row:
 
     @property
     def judged(self) -> float:
-        return self.cpu_ratio if self.threads == 1 else self.ratio
+        return self.cpu_ratio if self.threads == 1 else min(self.ratio, self.cpu_ratio)
 
 
 def rows(folder: Path = RESULTS) -> list[Row]:

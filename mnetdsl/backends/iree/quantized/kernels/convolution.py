@@ -19,6 +19,7 @@ from mnetdsl.backends.iree.kernels.window import Window
 from mnetdsl.backends.iree.quantized.kernels.bytes import QUAD, multiplied, operands, weight_type
 from mnetdsl.backends.iree.quantized.kernels.finish import Finish
 from mnetdsl.backends.iree.quantized.kernels.float_finish import FloatFinish
+from mnetdsl.backends.iree.quantized.kernels.store import store_bytes
 
 
 @dataclass(frozen=True)
@@ -118,9 +119,9 @@ class ByteConvolution:
         initial = [bias.vector(channel + j * lanes, lanes) for j in range(vectors)] * outputs
         sums = accumulate(0, window.kernel[0], initial, row)
         loaded = [self.finish.load(table, channel + j * lanes, lanes) for j in range(vectors)]
-        for i, sum in enumerate(sums):
-            at = (y * window.outputs[1] + x + i // vectors) * self.channels + channel + i % vectors * lanes
-            target.store(self.finish.bytes(sum, loaded[i % vectors]), at)
+        pixel = y * window.outputs[1] + x
+        places = [(pixel + i // vectors) * self.channels + channel + i % vectors * lanes for i in range(len(sums))]
+        store_bytes(self.finish, target, sums, loaded * outputs, places)
 
 
 def window_quads(filter: NDArray[np.int16], steps: int) -> NDArray[np.int16]:

@@ -31,6 +31,7 @@ from mnetdsl.backends.iree.quantized.kernels.bytes import (
 )
 from mnetdsl.backends.iree.quantized.kernels.finish import Finish
 from mnetdsl.backends.iree.quantized.kernels.float_finish import FloatFinish
+from mnetdsl.backends.iree.quantized.kernels.store import store_bytes
 
 
 @dataclass(frozen=True)
@@ -136,9 +137,8 @@ class ByteDepthwise:
                     for output in readers if numbers is not None else []:
                         sums[output] = dot(isa, sums[output], numbers, factor[offset - output * stride])
         loaded = self.finish.load(table, channel, lanes)
-        for output, sum in enumerate(sums):
-            at = (y * window.outputs[1] + x + output) * pitch + channel
-            target.store(self.finish.bytes(sum, loaded), at)
+        places = [(y * window.outputs[1] + x + output) * pitch + channel for output in range(size)]
+        store_bytes(self.finish, target, sums, [loaded] * size, places)
 
     def _column(self, lines: list[Memory], at: Position | None) -> list[MlirValue | None]:
         """Up to four rows of a column, as `bytes.column`."""

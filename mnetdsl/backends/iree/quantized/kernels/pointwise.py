@@ -20,6 +20,7 @@ from mnetdsl.backends.iree.kernels.pointwise import MANY_ROWS, PREFETCHED
 from mnetdsl.backends.iree.quantized.kernels.bytes import QUAD, multiplied, operands, ordered, weight_type
 from mnetdsl.backends.iree.quantized.kernels.finish import Finish
 from mnetdsl.backends.iree.quantized.kernels.float_finish import FloatFinish
+from mnetdsl.backends.iree.quantized.kernels.store import store_bytes
 
 
 @dataclass(frozen=True)
@@ -122,9 +123,8 @@ class BytePointwise:
         if total > whole:
             sums = steps(whole, total - whole, sums)
         loaded = [self.finish.load(table, channel + j * lanes, lanes) for j in range(vectors)]
-        for i, sum in enumerate(sums):
-            at = (row + i // vectors) * self.channels + channel + i % vectors * lanes
-            target.store(self.finish.bytes(sum, loaded[i % vectors]), at)
+        places = [(row + i // vectors) * self.channels + channel + i % vectors * lanes for i in range(len(sums))]
+        store_bytes(self.finish, target, sums, loaded * rows, places)
 
     def _ahead(self, row: Position, channel: Position) -> Position | None:
         """As `kernels.pointwise`, in bytes."""

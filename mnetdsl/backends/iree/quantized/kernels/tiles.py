@@ -12,19 +12,19 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from iree.compiler.dialects import vector
 from numpy.typing import NDArray
 
 from mnetdsl.backends.iree.kernels import amx
 from mnetdsl.backends.iree.kernels.amx import BYTES, LANES, ROWS, WIDTH
 from mnetdsl.backends.iree.kernels.blocking import WORKGROUPS, parts, share
 from mnetdsl.backends.iree.kernels.executables import Buffer, Grid
-from mnetdsl.backends.iree.kernels.language import Memory, MlirValue, Position, least, loop
+from mnetdsl.backends.iree.kernels.language import Memory, Position, least, loop
 from mnetdsl.backends.iree.kernels.pointwise import MANY_ROWS
 from mnetdsl.backends.iree.kernels.window import Window
-from mnetdsl.backends.iree.quantized.kernels.bytes import QUAD, vector_of
+from mnetdsl.backends.iree.quantized.kernels.bytes import QUAD
 from mnetdsl.backends.iree.quantized.kernels.finish import Finish
 from mnetdsl.backends.iree.quantized.kernels.float_finish import FloatFinish
+from mnetdsl.backends.iree.quantized.kernels.store import TOGETHER, split
 
 Array = NDArray[Any]
 HEIGHT = 2
@@ -155,7 +155,8 @@ class ByteTiles:
                 for j in range(vectors)
             ]
             bytes = self.finish.packed(numbers if vectors == VECTORS else numbers * 2)
-            for pixel, kept in zip(pixels, _split(bytes, vectors), strict=True):
+            runs = split(bytes, TOGETHER // vectors)
+            for pixel, kept in zip(pixels, runs, strict=False):
                 target.store(kept, (pixel + r) * self.channels + channel)
 
     def _places(self, tile: Position) -> list[tuple[Position, Position]]:
@@ -190,19 +191,6 @@ class ByteTiles:
                 right * self.depth,
                 [(panel, tap + j * tile) for j in range(vectors)],
             )
-
-
-def _split(bytes: MlirValue, vectors: int) -> list[MlirValue]:
-    """Packed sums of `HEIGHT` pixels times `vectors` as the bytes of each pixel."""
-    if vectors == VECTORS:
-        words, order = vector_of(8, 64), [0, 2, 4, 6, 1, 3, 5, 7]
-    else:
-        words, order = vector_of(16, 32), [0, 4, 8, 12, 1, 5, 9, 13, *[0] * 8]
-    wide = vector.bitcast(words, bytes)
-    sorted = vector.bitcast(bytes.type, vector.ShuffleOp(wide, wide, order).result)
-    size = vectors * LANES
-    type = vector_of(size, 8)
-    return [vector.ExtractStridedSliceOp(type, sorted, [pixel * size], [size], [1]).result for pixel in range(HEIGHT)]
 
 
 def tile_order(channels: int) -> NDArray[np.int64]:
