@@ -45,6 +45,8 @@ class Forecast:
     why: str
     layers: tuple[LayerForecast, ...]
     arenas: tuple[Arena, ...] = ()
+    peaks: tuple[tuple[str, ...], ...] = ()
+    """Of each arena what meets where its lower bound is set."""
 
     @property
     def instructions(self) -> int | None:
@@ -81,9 +83,9 @@ class Forecast:
                     "bytes": arena.bytes,
                     "lower_bound": arena.lower_bound,
                     "accesses": arena.accesses,
-                    "peak": [buffer.name for buffer in arena.peak_buffers],
+                    "peak": list(names),
                 }
-                for arena in self.arenas
+                for arena, names in zip(self.arenas, self.peaks, strict=True)
             ],
             "layers": [
                 {"name": layer.name, "op": layer.operation, "instructions": layer.instructions} for layer in self.layers
@@ -103,17 +105,21 @@ def forecast(module: Module, options: Options) -> Forecast:
         LayerForecast(layer.name, layer.opcode, expected(core.name, costs))
         for layer, costs in zip(package.program.layers, package.costs, strict=True)
     )
-    arena = package.plan.arena_bytes
+    arena, program = package.plan.arena_bytes, package.program
+    met = [program.peak_buffers] if len(program.arenas) == 1 else [found.peak_buffers for found in program.arenas]
+    peaks = tuple(tuple(line.name for line in lines) for lines in met)
+    code: int | None
+    variables: int | None
+    context: int | None
     try:
         code, constants, variables, context = _linked(package, core)
     except MnetError as problem:
         if problem.diagnostics[0].code != "MN1901":
             raise
         why = "; ".join(problem.diagnostics[0].help)
-        return Forecast(
-            core.name, arena, package.program.weight_bytes, None, None, None, why, layers, package.plan.arenas
-        )
-    return Forecast(core.name, arena, constants, code, variables, context, "", layers, package.plan.arenas)
+        constants, code, variables, context = package.program.weight_bytes, None, None, None
+        return Forecast(core.name, arena, constants, code, variables, context, why, layers, package.plan.arenas, peaks)
+    return Forecast(core.name, arena, constants, code, variables, context, "", layers, package.plan.arenas, peaks)
 
 
 def _linked(package: CPackage, core: Core) -> tuple[int, int, int, int]:

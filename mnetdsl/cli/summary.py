@@ -133,18 +133,16 @@ def _print_forecast(found: Forecast) -> None:
 
 
 def _print_arenas(found: Forecast) -> None:
-    """What is used of each memory of a part; nothing for a core alone."""
+    """What is used of each memory of a part, the least that it could be, and what meets there."""
     total = sum(arena.accesses for arena in found.arenas)
-    for arena in found.arenas:
-        if arena.available is None:
-            continue
+    for arena, met in zip(found.arenas, found.peaks, strict=True):
         share = f", {100 * arena.accesses / total:.0f} % of all bytes accessed" if len(found.arenas) > 1 else ""
         state = f": {arena.excess:,} too many" if arena.excess else ""
-        print(
-            f"       {arena.memory}: {arena.bytes:,} of {arena.available:,} bytes, "
-            f"lower bound {arena.lower_bound:,}{share}{state}"
-        )
-        print(f"         at its peak: {_names([buffer.name for buffer in arena.peak_buffers])}")
+        room = "" if arena.available is None else f" of {arena.available:,}"
+        name = arena.memory or "arena"
+        print(f"       {name}: {arena.bytes:,}{room} bytes, lower bound {arena.lower_bound:,}{share}{state}")
+        if met:
+            print(f"         at its peak: {_names(met)}")
 
 
 def _names(names: Sequence[str], most: int = 6) -> str:

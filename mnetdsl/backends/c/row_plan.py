@@ -305,7 +305,7 @@ def finished(
     strips, scratch, block = pack_strips(draft.schedule, draft.scratch, alignment)
     rows = Mode("rows", (), Scratch(block, 1) if block else None)
     torn = row_pieces(draft.schedule, draft.scratch) if memories else None
-    tasks = [Task("rows", (), draft.schedule.tasks[-1].writes, (rows,), torn)]
+    tasks = [Task("result of the front", (), draft.schedule.tasks[-1].writes, (rows,), torn)]
     tasks += [Task(op.name or op.opcode, choose[op][1].reads, op.result, choose[op][1].modes) for op in back]
     plan = make_plan(module.graph, tasks, alignment, memories=memories)
     if plan.steps[0].pieces:

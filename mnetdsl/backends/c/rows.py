@@ -102,15 +102,10 @@ def _peak(cut: RowCut, name: str) -> dict[str, Any]:
     plan = cut.plan
     lines = [ArenaLine(comment_text(b.name), b.offset, b.size) for b in plan.peak_buffers]
     block = plan.steps[plan.peak].scratch
-    if plan.peak == 0:
-        lines = [ArenaLine("result of the front" if line.name == "rows" else line.name, *_span(line)) for line in lines]
-        lines += [] if block is None else [ArenaLine("strips of rows", block.offset, block.size)]
+    if plan.peak == 0 and block is not None:
+        lines.append(ArenaLine("strips of rows", block.offset, block.size))
     ordered = tuple(sorted(lines, key=lambda line: line.offset))
     return {"peak_layer": comment_text(name), "peak_buffers": ordered}
-
-
-def _span(line: ArenaLine) -> tuple[int, int]:
-    return line.offset, line.size
 
 
 def _back_layer(index: int, planned: int, step: Step, emitter: Emitter, outputs: Sequence[CPort]) -> Layer:
