@@ -1,10 +1,10 @@
 """Kernels of 8-bit layers for Helium (Armv8.1-M MVE): Cortex-M55 and M85.
 
 A vector of 16 numbers times one of weights adds up to a sum in one instruction (VMLADAVA), and four sums of a channel
-become stored numbers together: by steps that are proven for the channel's sums (see `dsp.steps`) where a layer ends with
-ReLU, else with VQRDMULH for the reference's first rounding and VRSHL for its second, exact for every input. Every kernel is assembly for gcc and clang with a twin in C that reads the
-same stream, for other compilers and for tests on a host. Layers without a kernel here take those of `dsp`, or portable
-C.
+become stored numbers together: by steps that are proven for the channel's sums (see `dsp.steps`) where a layer ends
+with ReLU, else with VQRDMULH for the reference's first rounding and VRSHL for its second, exact for every input. Every
+kernel is assembly for gcc and clang with a twin in C that reads the same stream, for other compilers and for tests on a
+host. Layers without a kernel here take those of `dsp`, or portable C.
 """
 
 from __future__ import annotations
