@@ -9,13 +9,13 @@ behind the function, found by Gauss-Newton steps; without a function it is the m
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnetdsl.interpreter.ops.activation import ACTIVATIONS
-from mnetdsl.ir.core import Op
+from mnetdsl.ir.core import Op, Value
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -30,20 +30,24 @@ _REACH = np.float32(1 / 64)
 """Half of the distance that slopes are taken over."""
 
 
-def function_behind(op: Op) -> Function | None:
-    """What is done to each result of `op` before anything else reads it; None where that is nothing."""
+def function_behind(op: Op, outputs: Collection[Value] = ()) -> Function | None:
+    """What is done to each result of `op` before anything else reads it; None where that is nothing.
+
+    outputs: values that the network gives away; what is done to such a result beside that does not count.
+    """
     names = [str(op.attributes.get("activation", "none"))]
-    if len(op.result.users) == 1:
+    if len(op.result.users) == 1 and op.result not in outputs:
         names.append(op.result.users[0].opcode)
-    name = next((name for name in names if name in ACTIVATIONS), None)
-    if name is None:
+    applied = [ACTIVATIONS[name] for name in names if name in ACTIVATIONS]
+    if not applied:
         return None
-    apply = ACTIVATIONS[name]
 
     def function(values: Floats) -> Floats:
-        out = np.empty_like(values)
-        apply(values, out)
-        return out
+        for apply in applied:
+            out = np.empty_like(values)
+            apply(values, out)
+            values = out
+        return values
 
     return function
 

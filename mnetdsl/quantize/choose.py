@@ -18,7 +18,7 @@ from mnetdsl.interpreter import evaluate_op
 from mnetdsl.ir.core import Module, Op, Value
 from mnetdsl.ir.ops.constant import Constant
 from mnetdsl.ir.types import ElementType, Quantization, Storage
-from mnetdsl.quantize.apply import named_tensors
+from mnetdsl.quantize.apply import INDICES, named_tensors
 from mnetdsl.quantize.grid import rounded, storage_for
 from mnetdsl.quantize.histogram import TensorStatistics
 from mnetdsl.quantize.layers import layer_of
@@ -80,7 +80,9 @@ def choose_storages(
             found[name] = widened(seen, Chosen(Storage(ElementType.I8), "fixed" if opcode in FIXED else "min-max"))
         elif opcode in FIXED:
             found[name] = Chosen(Storage(ElementType.I8, FIXED[opcode]), "fixed")
-        elif value in outputs or isinstance(value.producer, Constant) or opcode == "normalize":
+        elif (
+            value in outputs or _read_by_indices(value) or isinstance(value.producer, Constant) or opcode == "normalize"
+        ):
             found[name] = Chosen(storage_for(*min_max(seen)), "min-max")
         else:
             active = _active(value)
@@ -105,6 +107,11 @@ def widened(seen: TensorStatistics, chosen: Chosen) -> Chosen:
     return Chosen(storage_for(2 * low, 2 * high, ElementType.I16), "min-max")
 
 
+def _read_by_indices(value: Value) -> bool:
+    """Whether nothing but its order counts of `value`: its largest number is what must not be clipped."""
+    return bool(value.users) and all(user.opcode in INDICES for user in value.users)
+
+
 def _active(value: Value) -> Range:
     """Where at least one reader of `value` tells its numbers apart."""
     ranges = [ACTIVE.get(user.opcode, (-float("inf"), float("inf"))) for user in value.users]
@@ -126,12 +133,12 @@ def _losses(
     operands: dict[Op, list[list[Array]]] = {}
 
     def before(op: Op, reader: Reader) -> None:
-        if any(value in candidates for value in op.operands):
+        if op.opcode not in INDICES and any(value in candidates for value in op.operands):
             operands[op] = _operands(op, reader, module.resources, len(batches))
 
     def after(op: Op, results: list[Array]) -> list[Array]:
         arrays = operands.pop(op, [])
-        for value in dict.fromkeys(op.operands):
+        for value in dict.fromkeys(op.operands if arrays else ()):
             if value in candidates:
                 for key, loss in _reader_losses(op, value, candidates[value], arrays, results, module).items():
                     losses[value][key] += loss

@@ -88,6 +88,7 @@ class _Tuner:
         self.techniques = techniques
         self.progress = progress
         self.layers = weighted_layers(module)
+        self.outputs = frozenset(port.value for port in module.graph.outputs)
         self.exact = dict(module.resources)
         self.changed = {**module.resources, **_rounded_constants(module, storages)}
         self.result = Tuned()
@@ -135,7 +136,7 @@ class _Tuner:
         for lanes, filters in ((values[: self.lanes], rows), (values[self.lanes :], codes.real)):
             parts = [layer.apply(filters, self._windows(layer, given, bias.PLACES)) for given in lanes]
             both.append(np.concatenate(parts) + biases)
-        return bias.correction(both[0], both[1], bias.function_behind(layer.op))
+        return bias.correction(both[0], both[1], bias.function_behind(layer.op, self.outputs))
 
     def _windows(self, layer: Layer, values: Array, places: int) -> Floats:
         return windows(layer, np.asarray(values, np.float32), max(1, places // self.images))

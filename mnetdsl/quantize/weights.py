@@ -67,8 +67,8 @@ def scales_for_biases(scale: Doubles, rows: Doubles, biases: Doubles, input_scal
 
 
 def bias_codes(biases: Doubles, input_scale: float, scale: Doubles) -> Doubles:
-    """Biases [O] in units of the accumulator."""
-    return np.rint(biases / (float(input_scale) * scale))
+    """Biases [O] in units of the accumulator; those that a correction has moved out of reach end at its border."""
+    return np.clip(np.rint(biases / (float(input_scale) * scale)), -_BIAS_LIMIT, _BIAS_LIMIT)
 
 
 def _usable(scale: Doubles) -> Doubles:

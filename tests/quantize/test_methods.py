@@ -21,7 +21,7 @@ from mnetdsl.quantize.ranges import OBSERVERS
 from mnetdsl.quantize.rounding import Moments, learned, output_error
 from mnetdsl.quantize.weights import best_scales, bias_codes, extreme_scales, nearest, scales_for_biases
 from mnetdsl.sema.values import Activation
-from tests.quantize.networks import network, pictures
+from tests.quantize.networks import NET, network, pictures
 
 RANDOM = np.random.default_rng(5)
 
@@ -169,3 +169,25 @@ def test_a_channel_that_gives_nothing_keeps_its_bias(tmp_path: Path) -> None:
     relu = bias.function_behind(layers(tmp_path)["stem.conv"])
     seen = RANDOM.uniform(-9, -5, (500, 2)).astype(np.float32)
     assert (bias.correction(seen, seen + np.float32(0.5), relu) == 0.0).all()
+
+
+def test_functions_behind_each_other_are_seen_through(tmp_path: Path) -> None:
+    text = NET.replace("hard_swish(x) as swish", "hard_swish(relu6(x)) as swish")
+    module = quantizable(network(tmp_path / "net", text).module)
+    last = next(op for op in module.graph.operations if op.name == "last")
+    assert last.attributes["activation"] == "relu6"
+    function = bias.function_behind(last)
+    assert function is not None
+    assert np.allclose(function(np.array([[-2.0, 1.5, 9.0]], np.float32)), [[0.0, 1.125, 6.0]])
+
+
+def test_what_is_given_away_keeps_its_mean(tmp_path: Path) -> None:
+    text = NET.replace("x = hard_swish(x)", "output raw = x\n  x = hard_swish(x)")
+    module = quantizable(network(tmp_path / "net", text).module)
+    last = next(op for op in module.graph.operations if op.name == "last")
+    assert bias.function_behind(last) is not None
+    assert bias.function_behind(last, [port.value for port in module.graph.outputs]) is None
+
+
+def test_a_bias_that_was_corrected_without_measure_is_still_a_number_of_32_bits() -> None:
+    assert (np.abs(bias_codes(np.array([1e9, -1e9]), 1e-3, np.array([1e-3, 1e-3]))) < 2**31).all()

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 import mnetdsl
 from mnetdsl.api import Network
 from mnetdsl.diagnostics import MnetError
+from mnetdsl.interpreter import run
 from mnetdsl.ir.types import ElementType
 from mnetdsl.quantize.quantizer import Settings
 from mnetdsl.sema.values import Activation
@@ -179,3 +180,13 @@ def test_no_array_at_all_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MnetError) as caught:
         network(tmp_path / "float").quantize([])
     assert caught.value.diagnostics[0].code == "MN1806"
+
+
+def test_a_network_that_names_the_class_keeps_all_of_its_scores(tmp_path: Path) -> None:
+    head, _, _ = NET.partition("  output logits")
+    text = head + "  x = dense(x, 10) as classifier\n  output class = argmax(x)\n}\n"
+    net = network(tmp_path / "float", text)
+    result = net.quantize(pictures(16))
+    assert result.found.chosen["classifier"].observer == "min-max"
+    unseen = np.concatenate(pictures(8, seed=1))
+    assert (run(result.module, {"image": unseen})["class"] == net.run({"image": unseen})["class"]).mean() > 0.8
