@@ -79,6 +79,22 @@ def counting(message: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda steps: bar.advance(task, steps)
 
 
+@contextmanager
+def advancing(message: str) -> Iterator[Callable[[str, float], None]]:
+    """A progress bar in per cent, on a terminal only; yields what shows a stage, and the share of all that is done."""
+    if not sys.stderr.isatty():
+        yield lambda stage, share: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True, no_color=not has_color(sys.stderr))
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(message, total=1.0)
+        yield lambda stage, share: bar.update(task, description=f"{message}: {stage}", completed=share)
+
+
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
     """A result as columns; the header is dimmed on a terminal."""
     head, *lines = table_lines(header, rows, right)

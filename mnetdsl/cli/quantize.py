@@ -29,7 +29,6 @@ T = TypeVar("T")
 OBSERVERS = ("auto", "min-max", "moving-average", "percentile", "mse", "kl")
 SHARE = 99.99
 LEAST_SHARE = 50.0
-STEPS = 1000
 FEW = 16
 """Images below which the report says that they are few."""
 
@@ -128,9 +127,10 @@ def command(
     What is not said here is taken from the section `quantize int8 { … }` of the deployment, where FILE has one.
     """
     from mnetdsl.api import load
-    from mnetdsl.cli.console import counting, print_json, talk
+    from mnetdsl.cli.console import advancing, print_json, talk
     from mnetdsl.diagnostics import ExitCode, MnetError
     from mnetdsl.images import Resize
+    from mnetdsl.quantize.network import partial_path
     from mnetdsl.quantize.pictures import Pictures
     from mnetdsl.quantize.quantizer import Settings
     from mnetdsl.quantize.report import report
@@ -159,8 +159,13 @@ def command(
     )
     place = network.requested_pictures() if calibrate is None else Pictures(calibrate)
     pictures = replace(place, skip=skip, limit=_or(limit, place.limit), resize=Resize(resize), central=central)
-    with counting(f"quantizing {network.name}", STEPS) as advance:
-        result = network.quantize(pictures, folder, settings=settings, name=own, progress=_shares(advance))
+    try:
+        with advancing(f"quantizing {network.name}") as show:
+            result = network.quantize(pictures, folder, settings=settings, name=own, progress=shares_of_all(show))
+    except KeyboardInterrupt:
+        if partial_path(folder, own).exists():
+            talk(f"{partial_path(folder, own)} holds what was found: the same command goes on from there")
+        raise
     rows = report(result.found)
     if layout == "json":
         print_json(_as_json(result, rows))
@@ -208,19 +213,17 @@ def _print_text(result: QuantizedNetwork, rows: Sequence[TensorReport]) -> None:
         print(f"weights are rounded on {found.tuned_images} of them, as many as fit into memory")
 
 
-def _shares(advance: Callable[[int], None]) -> Callable[[str, float], None]:
-    """Turns shares of stages into steps of one bar."""
+def shares_of_all(show: Callable[[str, float], None]) -> Callable[[str, float], None]:
+    """Turns shares of stages, as they are done one after the other, into the share of all that is done by then."""
     from mnetdsl.quantize.quantizer import STAGES
 
-    total = sum(STAGES.values())
-    done = [0.0, 0.0]
+    names, total = list(STAGES), sum(STAGES.values())
+    done = dict.fromkeys(STAGES, 0.0)
 
     def progress(stage: str, share: float) -> None:
-        done[0] += share * STAGES[stage] / total * STEPS
-        whole = int(done[0] - done[1])
-        if whole:
-            done[1] += whole
-            advance(whole)
+        done[stage] = min(1.0, done[stage] + share)
+        before = sum(STAGES[name] for name in names[: names.index(stage)])  # a stage that is left out takes no time
+        show(stage, (before + done[stage] * STAGES[stage]) / total)
 
     return progress
 

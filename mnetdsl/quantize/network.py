@@ -66,7 +66,7 @@ def quantize_network(
         calibration = calibration.read(instance.module)
     if not isinstance(calibration, Calibration):
         calibration = _of_arrays(instance.module, [calibration] if isinstance(calibration, np.ndarray) else calibration)
-    partial = None if folder is None else Path(folder) / f"{own}.partial.npz"
+    partial = None if folder is None else partial_path(folder, own)
     found = quantize_module(instance.module, calibration, settings, partial, progress)
     module = apply_quantization(instance.module, found.rows, f"{own}.mnet")
     arrays = found.arrays(module)
@@ -76,6 +76,11 @@ def quantize_network(
     if folder is not None:
         write_folder(Path(folder), files)
     return QuantizedNetwork(own, found, module, files, calibration.left_out)
+
+
+def partial_path(folder: str | Path, name: str) -> Path:
+    """The file in which an interrupted run for the network `name` leaves what it has found."""
+    return Path(folder) / f"{name}.partial.npz"
 
 
 def _of_arrays(module: Module, arrays: Sequence[Array]) -> Calibration:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from mnetdsl.diagnostics import MnetError, error
 from mnetdsl.ir.core import Module, Op, Value
@@ -52,14 +52,18 @@ def check_wide(module: Module, wide: frozenset[str]) -> None:
 
 
 def costliest(
-    module: Module, storages: Mapping[str, Storage], batch: Mapping[str, Array], count: int
+    module: Module,
+    storages: Mapping[str, Storage],
+    batch: Mapping[str, Array],
+    count: int,
+    progress: Callable[[int], None] = lambda tensors: None,
 ) -> dict[str, float]:
     """The `count` tensors whose storage in 8 bits costs the outputs most, of those that can have 16; worst first.
 
-    With what each costs: noise of the outputs in shares of their power.
+    With what each costs: noise of the outputs in shares of their power. progress: told of each tensor.
     """
     named = dict(named_tensors(module))
     possible = {name: storages[name] for name, value in named.items() if obstacle(value) is None}
-    costs = sensitivity(module, possible, batch)
+    costs = sensitivity(module, possible, batch, progress)
     ranked = sorted(costs, key=lambda name: (-costs[name], name))
     return {name: costs[name] for name in ranked[:count]}

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from mnetdsl.diagnostics import MnetError, error
 from mnetdsl.diagnostics.suggest import did_you_mean
 from mnetdsl.ir.core import Module, Op
+from mnetdsl.ir.ops.constant import Constant
 from mnetdsl.quantize.apply import FLOAT_ONLY, named_tensors, quantizable
 from mnetdsl.quantize.arrays import weight_arrays
 from mnetdsl.quantize.calibration import Calibration
@@ -37,8 +38,8 @@ Array = NDArray[np.generic]
 Progress = Callable[[str, float], None]
 """Told of a stage and of how much of it was done since the last call, as a share."""
 
-STAGES = {"equalizing": 1.0, "observing": 2.0, "choosing ranges": 3.0, "rounding weights": 6.0}
-"""Stages -> how long they take beside each other."""
+STAGES = {"equalizing": 1.0, "observing": 2.0, "choosing ranges": 4.5, "ranking": 1.0, "rounding weights": 9.0}
+"""Stages, in order -> how long they take beside each other. Some are left out, by settings or in a run that goes on."""
 TUNING_BYTES = 3 << 30
 """Memory for the tensors of calibration images that are alive at once; more images than fit are left out there."""
 EQUALIZING_IMAGES = 32
@@ -121,7 +122,7 @@ def quantize_module(
         if not statistics:
             statistics = observe(module, batches, lambda images: progress("observing", images / total))
             state.observed(statistics)
-        steps = max(1, sum(1 for op in module.graph.operations))
+        steps = max(1, sum(1 for op in module.graph.operations if not isinstance(op, Constant)))
         some = _first(batches, CHOOSING_IMAGES)
         chosen = choose_storages(
             module,
@@ -140,7 +141,9 @@ def quantize_module(
                     [batch[calibration.input] for batch in _first(batches, RANKING_IMAGES)]
                 )
             }
-            costs = costliest(module, kept, together, settings.widest)
+            costs = costliest(
+                module, kept, together, settings.widest, lambda tensors: progress("ranking", tensors / len(chosen))
+            )
             chosen |= {name: widened(statistics[name], chosen[name]) for name in costs}
         storages = {name: item.storage for name, item in chosen.items()}
         fitting = max(1, TUNING_BYTES // (2 * peak_bytes(module) * len(calibration.batches[0])))

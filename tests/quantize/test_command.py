@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from PIL import Image
 
 import mnetdsl
 from mnetdsl.cli.main import main
+from mnetdsl.cli.quantize import shares_of_all
+from mnetdsl.quantize.quantizer import Settings
 from mnetdsl.weights import save_weights
-from tests.quantize.networks import network, save_pictures
+from tests.quantize.networks import network, pictures, save_pictures
 
 
 @pytest.fixture
@@ -103,3 +106,45 @@ def test_a_photograph_of_other_colors_is_named(
 def test_one_photograph_is_enough_and_is_said_to_be_little(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments(folder, "--limit", "1")) == 0
     assert "one image tells little" in capsys.readouterr().out
+
+
+def shown_shares(folder: Path, settings: Settings, stop: str = "") -> list[float]:
+    """What a progress bar shows, until the stage `stop`."""
+    shown: list[float] = []
+    follow = shares_of_all(lambda stage, share: shown.append(share))
+
+    def progress(stage: str, share: float) -> None:
+        if stage == stop:
+            raise KeyboardInterrupt
+        follow(stage, share)
+
+    with suppress(KeyboardInterrupt):
+        network(folder / "net").quantize(pictures(5), folder / "int8", settings=settings, progress=progress)
+    return shown
+
+
+@pytest.mark.parametrize("settings", [Settings(), Settings(equalize=False, observer="mse"), Settings(widest=1)])
+def test_the_bar_never_goes_back_and_ends_full(tmp_path: Path, settings: Settings) -> None:
+    shown = shown_shares(tmp_path, settings)
+    assert shown == sorted(shown)
+    assert shown[-1] == pytest.approx(1.0)
+
+
+def test_the_bar_of_a_run_that_goes_on_ends_full_as_well(tmp_path: Path) -> None:
+    first = shown_shares(tmp_path, Settings(), stop="rounding weights")
+    assert 0.0 < first[-1] < 0.9
+    assert shown_shares(tmp_path, Settings())[-1] == pytest.approx(1.0)
+
+
+def test_whoever_interrupts_is_told_how_to_go_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("mnetdsl.quantize.quantizer.tune", interrupt)
+        assert main(arguments(folder)) == 130
+    assert "net_int8.partial.npz holds what was found: the same command goes on from there" in capsys.readouterr().err
+    assert main(arguments(folder)) == 0
+    assert not (folder / "int8" / "net_int8.partial.npz").exists()
