@@ -80,7 +80,7 @@ def command(
     if output is not None:
         _save(output, {port.name: results[port.name] for port in ports})
     if layout == "json":
-        outputs = {port.name: _output_json(results[port.name], _labels(port), top) for port in ports}
+        outputs = {port.name: _output_json(port, results[port.name], top) for port in ports}
         print_json({"name": network.name, "on": on, "inputs": names, "outputs": outputs})
         return
     for port in ports:
@@ -172,8 +172,21 @@ def _best(row: Array, top: int) -> list[int]:
     return [int(index) for index in np.argsort(-row.astype(np.float64), kind="stable")[:top]]
 
 
-def _output_json(result: Array, labels: tuple[str, ...], top: int) -> dict[str, object]:
+def _real(port: Port, result: Array) -> Array:
+    """The numbers that a quantized output stands for; others as they are."""
+    import numpy as np
+
+    quantization = port.value.type.quantization
+    if quantization is None:
+        return result
+    return (result.astype(np.float64) - quantization.zero_point[0]) * quantization.scale[0]
+
+
+def _output_json(port: Port, result: Array, top: int) -> dict[str, object]:
+    labels, quantization = _labels(port), port.value.type.quantization
     described: dict[str, object] = {"shape": list(result.shape), "element": result.dtype.name}
+    if quantization is not None:
+        described |= {"scale": quantization.scale[0], "zero_point": quantization.zero_point[0]}
     if result.ndim == 2:
         described["top"] = [
             [
@@ -188,12 +201,12 @@ def _output_json(result: Array, labels: tuple[str, ...], top: int) -> dict[str, 
 
 
 def _print_output(port: Port, result: Array, names: Sequence[str], top: int, *, several: bool) -> None:
-    labels = _labels(port)
-    for name, row in zip(names, result, strict=True):
+    labels, real = _labels(port), _real(port, result)
+    for name, row in zip(names, real, strict=True):
         print(f"{name}  {port.name}" if several else name)
         if row.ndim != 1:
             sizes = "x".join(map(str, row.shape))
-            print(f"  {sizes} {row.dtype.name}, {row.min():.6g} to {row.max():.6g}, mean {row.mean():.6g}")
+            print(f"  {sizes} {result.dtype.name}, {row.min():.6g} to {row.max():.6g}, mean {row.mean():.6g}")
             continue
         for index in _best(row, top):
             print(f"  {float(row[index]):>12.6g}  {index:>5}{'  ' + labels[index] if labels else ''}")

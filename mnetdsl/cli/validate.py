@@ -47,7 +47,8 @@ Examples:
 @click.option(
     "--against",
     metavar="TFLITE",
-    help="Compare with TensorFlow Lite's reference kernels on the file that the network was imported from.",
+    help="Compare with TensorFlow Lite's reference kernels on the .tflite that the network was imported from, or "
+    "exported to.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the inputs that are made up.")
 @click.option(

@@ -21,6 +21,7 @@ from mnetdsl.numerics.grid import Grid
 Array = NDArray[Any]
 FORMAT = "mnetdsl tensors 1"
 MAX_MAP = 16 * MIB
+_IDENTIFIER = b"TFL3"
 _REFUSALS = (ValueError, RuntimeError, TypeError)
 """What the runtime raises on files and inputs that it does not take."""
 
@@ -123,8 +124,17 @@ class Reference:
     """The file `path` under the reference kernels, without delegates."""
 
     def __init__(self, path: str, described: TensorMap) -> None:
-        """Raises `MnetError`: MN1311 for another file than the imported one, MN1313, MN1701, MN09xx."""
+        """Raises `MnetError`: MN1311 for another file than the imported one, MN1313, MN1701, MN1702, MN09xx."""
         data = read_bytes(path, what="TensorFlow Lite model")
+        if data[4:8] != _IDENTIFIER:
+            raise MnetError(
+                error(
+                    "MN1702",
+                    "this is no TensorFlow Lite model: its first bytes are not those of one (`TFL3`)",
+                    location=path,
+                    help="networks are compared with the .tflite they were imported from, or exported to",
+                )
+            )
         if hashlib.sha256(data).hexdigest() != described.sha256:
             raise MnetError(
                 error(

@@ -148,3 +148,19 @@ def test_whoever_interrupts_is_told_how_to_go_on(
     assert "net_int8.partial.npz holds what was found: the same command goes on from there" in capsys.readouterr().err
     assert main(arguments(folder)) == 0
     assert not (folder / "int8" / "net_int8.partial.npz").exists()
+
+
+def test_a_quantized_output_is_shown_as_the_numbers_it_stands_for(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments(folder)) == 0
+    assert main(["run", str(folder / "int8"), "--input", "random:1", "--top", "10"]) == 0
+    shown = capsys.readouterr().out.splitlines()[-10:]
+    assert main(["run", str(folder / "int8"), "--input", "random:1", "--top", "10", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)["outputs"]["logits"]
+    assert found["element"] == "int8"
+    stored = [entry["value"] for entry in found["top"][0]]
+    assert stored == [round(value) for value in stored]
+    real = [(value - found["zero_point"]) * found["scale"] for value in stored]
+    assert [float(line.split()[0]) for line in shown] == pytest.approx(real, rel=1e-5)
+    assert max(abs(value) for value in real) != max(abs(value) for value in stored)

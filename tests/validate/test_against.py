@@ -89,6 +89,12 @@ def test_another_file_than_the_imported_one_is_refused(place: Path) -> None:
     assert code(place, other) == "MN1311"
 
 
+def test_a_file_of_another_kind_is_called_so(place: Path) -> None:
+    other = place / "source" / "net.onnx"
+    other.write_bytes(b"\x08\x08\x12\x07mnetdsl")
+    assert code(place, other) == "MN1702"
+
+
 def test_a_network_without_map_is_told_to_be_imported(place: Path) -> None:
     (place / "net.tensors.json").unlink()
     assert code(place, place / "source" / "net.tflite") == "MN1310"
