@@ -4,7 +4,8 @@ The float network's results and those of the quantized filter on quantized input
 at all places. Nagel et al. (2019, section 4.2) take the mean error of each channel off its bias. In front of a function
 that is flat somewhere the mean counts what nobody sees: where hard-swish gives zero, an error changes nothing, and a
 few large values that were clipped would move all the small ones. So the correction is the one of least squared error
-behind the function, found by Gauss-Newton steps; without a function it is the mean error.
+behind the function, found by Gauss-Newton steps; without a function, and where these find nothing as good, it is the
+mean error.
 """
 
 from __future__ import annotations
@@ -57,8 +58,8 @@ def correction(seen: Floats, given: Floats, function: Function | None) -> Double
 
     seen, given: [P, O], results of the float and of the quantized layer in front of `function`, at the same places.
     """
+    mean: Doubles = (seen - given).mean(axis=0, dtype=np.float64)
     if function is None:
-        mean: Doubles = (seen - given).mean(axis=0, dtype=np.float64)
         return mean
     wanted = function(seen)
     found = np.zeros(seen.shape[1])
@@ -77,7 +78,9 @@ def correction(seen: Floats, given: Floats, function: Function | None) -> Double
             break
         moved = given + found.astype(np.float32)
         results = function(moved)
-    return found
+    # Where numbers are far larger or smaller than the function's bends, slopes over fixed steps say little.
+    clearly_better = _cost(wanted, function(given + mean.astype(np.float32))) < least / 2
+    return np.where(clearly_better, mean, found)
 
 
 def _cost(wanted: Floats, results: Floats) -> Doubles:

@@ -9,6 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from mnetdsl.interpreter import run
+from mnetdsl.interpreter.ops.activation import ACTIVATIONS
 from mnetdsl.ir.core import Op
 from mnetdsl.ir.types import ElementType
 from mnetdsl.quantize import bias
@@ -163,6 +164,22 @@ def test_a_bias_is_corrected_for_what_is_seen_behind_the_function(tmp_path: Path
         np.square(hard_swish(seen) - hard_swish(given + found.astype(np.float32))).sum() for found in (mean, behind)
     ]
     assert lost[1] < 0.01 * lost[0]
+
+
+@pytest.mark.parametrize(("name", "size"), [("relu", 1e-4), ("relu6", 1e3), ("hard_sigmoid", 1e4), ("tanh", 1e3)])
+def test_numbers_far_from_the_bends_of_a_function_are_corrected_by_their_mean(name: str, size: float) -> None:
+    seen = ((RANDOM.standard_normal((4000, 4)) + 3) * size).astype(np.float32)
+    given = seen + np.float32(0.3 * size)
+
+    def function(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        out = np.empty_like(values)
+        ACTIVATIONS[name](values, out)
+        return out
+
+    def lost(added: NDArray[np.float64]) -> float:
+        return float(np.square(function(seen) - function(given + added.astype(np.float32)), dtype=np.float64).sum())
+
+    assert lost(bias.correction(seen, given, function)) < 1e-3 * lost(np.zeros(4))
 
 
 def test_a_channel_that_gives_nothing_keeps_its_bias(tmp_path: Path) -> None:
