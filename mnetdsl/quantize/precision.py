@@ -63,7 +63,7 @@ def costliest(
     With what each costs: noise of the outputs in shares of their power. progress: told of each tensor.
     """
     named = dict(named_tensors(module))
-    possible = {name: storages[name] for name, value in named.items() if obstacle(value) is None}
+    possible = {name: storages[name] for name, value in named.items() if name in storages and obstacle(value) is None}
     costs = sensitivity(module, possible, batch, progress)
     ranked = sorted(costs, key=lambda name: (-costs[name], name))
     return {name: costs[name] for name in ranked[:count]}

@@ -60,3 +60,12 @@ def test_more_bits_where_it_costs_most_bring_the_outputs_nearer(tmp_path: Path) 
         net.quantize(pictures(8), tmp_path / f"int8_{index}", settings=Settings(widest=widest))
         near.append(sqnr(logits(net, unseen), logits(mnetdsl.load(tmp_path / f"int8_{index}").with_weights(), unseen)))
     assert near[1] > near[0]
+
+
+def test_tensors_that_are_named_do_not_count_among_the_costliest(tmp_path: Path) -> None:
+    settings = Settings(wide=frozenset({"last"}), widest=2)
+    found = network(tmp_path / "float").quantize(pictures(4), settings=settings).found
+    wide = {name for name, item in found.chosen.items() if item.storage.element is ElementType.I16}
+    assert len(found.costs) == 2
+    assert wide == {"last", *found.costs}
+    assert "last" not in found.costs
