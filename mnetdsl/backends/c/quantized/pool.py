@@ -13,6 +13,15 @@ from mnetdsl.ir.ops.pool import GlobalAvgPool, Pool
 from mnetdsl.plan.tasks import Clearance, Mode
 
 
+CHANNELS = 4
+"""That a pool takes at once."""
+
+
+def _rest(op: Pool | GlobalAvgPool) -> tuple[str, ...]:
+    """What finishes channels that do not come by fours, which networks without such do not carry."""
+    return ("pool_rest",) if op.type.shape[-1] % CHANNELS else ()
+
+
 def choose(op: Pool) -> Choice:
     """A channel reads no other, so all of a pixel counts as written after its last read."""
     window = window_of(op)
@@ -20,7 +29,7 @@ def choose(op: Pool) -> Choice:
     return Choice(
         title=f"{op.opcode.replace('_', ' ')} {window.kind}",
         sources=("sweep", "window", "quantized", "quantized_pool"),
-        functions=(variant(op.opcode, op.input, op.result),),
+        functions=(variant(op.opcode, op.input, op.result), *_rest(op)),
         reads=(op.input,),
         modes=(
             Mode("forward", (forward(sweep, op.input.type),)),
@@ -44,7 +53,7 @@ def choose_global(op: GlobalAvgPool) -> Choice:
     return Choice(
         title="global avg pool",
         sources=("quantized", "quantized_pool"),
-        functions=(variant("global_avg_pool", op.input, op.result),),
+        functions=(variant("global_avg_pool", op.input, op.result), *_rest(op)),
         reads=(op.input,),
         modes=(Mode("forward", (Clearance(op.input.type.byte_size, 0 if alike else op.type.byte_size, alike),)),),
         macs=op.input.type.elements,
