@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from mnetdsl.sema.values import Constant
 
 MOST_CONFUSED = 10
+MOST_DIFFERING = 20
+"""Lines that the report for people has of each."""
 
 
 def parse_topk(context: click.Context, option: click.Parameter, value: str) -> tuple[int, ...]:
@@ -237,6 +239,21 @@ class _Report:
             f"  the other's top-1 differs by {100 * paired.difference:+.1f} points "
             f"({100 * low:+.1f} to {100 * high:+.1f}), p = {paired.p_value:.3g}"
         )
+        if paired.differing:
+            self._print_differing(paired)
+
+    def _print_differing(self, paired: Pairing) -> None:
+        from mnetdsl.cli.console import print_table
+
+        print()
+        lines = [
+            (self.labels.files[place], *map(self.labels.name, (self.labels.classes[place], ours, theirs)))
+            for place, ours, theirs in paired.differing[:MOST_DIFFERING]
+        ]
+        print_table(("IMAGE", "CLASS", self.name, str(self.other)), lines, (False, False, False, False))
+        more = len(paired.differing) - len(lines)
+        if more:
+            print(f"and {more} more; `--format json` has all")
 
     def as_json(self) -> dict[str, object]:
         described: dict[str, object] = {
@@ -260,6 +277,15 @@ class _Report:
                 "only_other": self.paired.only_other,
                 "neither": self.paired.neither,
                 "agree": self.paired.agree,
+                "differing": [
+                    {
+                        "image": self.labels.files[place],
+                        "class": self.labels.classes[place],
+                        "this": ours,
+                        "other": theirs,
+                    }
+                    for place, ours, theirs in self.paired.differing
+                ],
                 "difference": self.paired.difference,
                 "interval": list(self.paired.interval),
                 "p_value": self.paired.p_value,

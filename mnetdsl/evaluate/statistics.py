@@ -37,13 +37,18 @@ class Share:
 
 @dataclass(frozen=True)
 class Pairing:
-    """Two networks on the same images. `difference` is other less this one, in shares of all images."""
+    """Two networks on the same images. `difference` is other less this one, in shares of all images.
+
+    agree: images that both give the same class; differing: of the others the place, this one's class and the other's.
+    Neither is known of networks of different numbers of classes.
+    """
 
     both: int
     only_this: int
     only_other: int
     neither: int
     agree: int | None
+    differing: tuple[tuple[int, int, int], ...] = ()
 
     @property
     def total(self) -> int:
@@ -100,13 +105,16 @@ def pair(
 ) -> Pairing:
     """Two networks' logits `[N, K]` image by image; `agree` counts equal predictions where K is equal."""
     mine, theirs = ranks(this, classes) == 0, ranks(other, other_classes) == 0
-    same = None
+    same, differing = None, []
     if this.shape[1] == other.shape[1]:
-        same = int((predictions(this) == predictions(other)).sum())
+        found = list(zip(predictions(this).tolist(), predictions(other).tolist(), strict=True))
+        differing = [(place, ours, others) for place, (ours, others) in enumerate(found) if ours != others]
+        same = len(found) - len(differing)
     return Pairing(
         int((mine & theirs).sum()),
         int((mine & ~theirs).sum()),
         int((~mine & theirs).sum()),
         int((~mine & ~theirs).sum()),
         same,
+        tuple(differing),
     )

@@ -136,8 +136,23 @@ def test_a_comparison_goes_image_by_image(run: Run) -> None:
     assert "beside one.npz" in out
     report = json.loads(run("--compare", "one.npz", "--format", "json")[1])["compare"]
     assert (report["both"], report["only_this"], report["only_other"], report["agree"]) == (12, 0, 0, COUNT)
+    assert report["differing"] == []
     assert run("--limit", "5", "--output", "few.npz")[0] == 0
     assert "MN1607" in run("--compare", "few.npz")[2]
+
+
+def test_a_comparison_names_the_images_that_differ(run: Run) -> None:
+    assert run("--output", "one.npz")[0] == 0
+    with np.load("one.npz") as saved:
+        arrays = {name: saved[name] for name in saved.files}
+    arrays["logits"][3] = np.roll(arrays["logits"][3], 1)
+    np.savez("other.npz", **arrays)
+    shown = json.loads(run("--compare", "other.npz", "--format", "json")[1])["compare"]
+    ours = int(np.argmax(np.roll(arrays["logits"][3], -1)))
+    assert [(item["image"], item["this"], item["other"]) for item in shown["differing"]] == [
+        ("3.png", ours, int(np.argmax(arrays["logits"][3])))
+    ]
+    assert "3.png" in run("--compare", "other.npz")[1].splitlines()[-1]
 
 
 @pytest.mark.parametrize(

@@ -52,3 +52,11 @@ def test_networks_of_different_class_numbers_are_paired_by_being_right() -> None
     paired = pair(this, other, [1, 1, 1], [2, 2, 2])
     assert (paired.both, paired.only_this, paired.only_other, paired.neither) == (1, 1, 1, 0)
     assert paired.agree is None
+
+
+def test_images_that_two_networks_see_differently_are_named() -> None:
+    this = np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
+    other = np.array([[0.0, 1.0], [0.0, 1.0], [1.0, 0.0]])
+    paired = pair(this, other, [1, 1, 1], [1, 1, 1])
+    assert paired.agree == 1
+    assert paired.differing == ((1, 0, 1), (2, 1, 0))
