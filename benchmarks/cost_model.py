@@ -48,6 +48,7 @@ ROWS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("mobilenet_v1_0.25_224_quant", {}),
 )
 """The last one has no layer in front of its first window, so that rows of the image are copied."""
+ENOUGH = 12
 MOVES = ("move_rows", "copy_row")
 HELD: tuple[tuple[str, dict[str, Any]], ...] = (
     ("vww_96", {}),
@@ -102,12 +103,13 @@ def measured(name: str, parameters: dict[str, Any], core: str, again: bool) -> l
 
 
 def figures(rows: Sequence[tuple[Work, int]]) -> dict[str, list[float]]:
-    """Of all kernels, by all their keys."""
+    """Of all kernels, by all their keys: the exact ones where enough layers have them to tell more than the others."""
+    last = {layer.keys[-1] for layer, _ in rows}
     groups: dict[str, list[tuple[tuple[int, ...], int]]] = defaultdict(list)
     for layer, instructions in rows:
         for key in layer.keys:
             groups[key].append((layer.sizes, instructions))
-    return {key: _fit(group) for key, group in sorted(groups.items())}
+    return {key: _fit(group) for key, group in sorted(groups.items()) if key in last or len(group) >= ENOUGH}
 
 
 def _fit(group: Sequence[tuple[tuple[int, ...], int]]) -> list[float]:

@@ -25,6 +25,8 @@ _VARIANT = re.compile(r"_\d.*")
 _SAME_INTEGERS = {"cortex-m4": "cortex-m3", "cortex-m7": "cortex-m3", "cortex-m33": "cortex-m3"}
 """Cores whose portable integer kernels compile to what another core runs, on which all of them were measured."""
 _WITH_FLOATS = ("f32", "quantize")
+_NUMBERS = re.compile(r"\d+")
+"""In the names of kernels made for certain sizes, which differ in nothing else."""
 _ELEMENTS = re.compile(r"(_(i8|u8|i16|f32)){2}$")
 
 
@@ -66,7 +68,8 @@ def work(op: Op | None, functions: Sequence[str]) -> Work:
     function = functions[0] if functions else ""
     kind, sizes = _sizes(op)
     base = _VARIANT.sub("", function)
-    names = (function, base, _ELEMENTS.sub("", base))
+    alike = _NUMBERS.sub("N", function) if base != function else base
+    names = (function, alike, base, _ELEMENTS.sub("", base))
     return Work(tuple(dict.fromkeys(f"{name}{kind}" for name in names)), (*sizes, calls))
 
 
