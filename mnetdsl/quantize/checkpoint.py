@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from mnetdsl.files import write_whole
 from mnetdsl.ir.core import Module
 from mnetdsl.ir.printer import print_module
+from mnetdsl.ir.types import ElementType, Quantization, Storage
+from mnetdsl.quantize.choose import Chosen
+from mnetdsl.quantize.grid import numbers
 from mnetdsl.quantize.histogram import TensorStatistics
 from mnetdsl.quantize.tuning import TunedLayer
 from mnetdsl.quantize.weights import QuantizedRows
@@ -28,7 +31,8 @@ _FINGERPRINT = "fingerprint"
 
 @dataclass
 class Checkpoint:
-    """statistics: of all tensors once they were observed. layers: those whose integers are found.
+    """statistics: of all tensors once they were observed. chosen: their storages, once all are. costs: as `Quantized`
+    has them. layers: those whose integers are found.
 
     Without `path` nothing is written. What stands at `path` is read by `resumed`.
     """
@@ -36,6 +40,8 @@ class Checkpoint:
     path: Path | None = None
     fingerprint: str = ""
     statistics: dict[str, TensorStatistics] = field(default_factory=dict)
+    chosen: dict[str, Chosen] = field(default_factory=dict)
+    costs: dict[str, float] = field(default_factory=dict)
     layers: dict[str, TunedLayer] = field(default_factory=dict)
     _written: float = field(default_factory=time.monotonic)
 
@@ -60,12 +66,23 @@ class Checkpoint:
         for (kind, name), parts in groups.items():
             if kind == "seen":
                 self.statistics[name] = TensorStatistics.from_arrays(parts)
+            elif kind == "chosen":
+                element, observer = (str(word) for word in parts["words"])
+                step, zero_point = (float(number) for number in np.asarray(parts["numbers"], np.float64))
+                quantization = Quantization.per_tensor(step, int(zero_point))
+                self.chosen[name] = Chosen(Storage(ElementType(element), quantization), observer)
+            elif kind == "cost":
+                self.costs[name] = float(np.asarray(parts["share"], np.float64))
             else:
                 codes, scale, bias = (np.asarray(parts[part], np.float64) for part in ("codes", "scale", "bias"))
                 self.layers[name] = TunedLayer(QuantizedRows(codes, scale), bias if bias.size else None)
 
     def observed(self, statistics: Mapping[str, TensorStatistics]) -> None:
         self.statistics = dict(statistics)
+        self._sometimes()
+
+    def decided(self, chosen: Mapping[str, Chosen], costs: Mapping[str, float]) -> None:
+        self.chosen, self.costs = dict(chosen), dict(costs)
         self._sometimes()
 
     def tuned(self, name: str, layer: TunedLayer) -> None:
@@ -83,6 +100,11 @@ class Checkpoint:
         arrays: dict[str, Array] = {_FINGERPRINT: np.array(self.fingerprint)}
         for name, seen in self.statistics.items():
             arrays |= {f"seen/{name}/{part}": array for part, array in seen.arrays().items()}
+        for name, item in self.chosen.items():
+            arrays[f"chosen/{name}/words"] = np.array([item.storage.element.value, item.observer])
+            arrays[f"chosen/{name}/numbers"] = np.array(numbers(item.storage), np.float64)
+        for name, share in self.costs.items():
+            arrays[f"cost/{name}/share"] = np.array(share, np.float64)
         for name, layer in self.layers.items():
             arrays[f"layer/{name}/codes"] = layer.codes.codes
             arrays[f"layer/{name}/scale"] = layer.codes.scale

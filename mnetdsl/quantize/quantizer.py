@@ -122,29 +122,10 @@ def quantize_module(
         if not statistics:
             statistics = observe(module, batches, lambda images: progress("observing", images / total))
             state.observed(statistics)
-        steps = max(1, sum(1 for op in module.graph.operations if not isinstance(op, Constant)))
-        some = _first(batches, CHOOSING_IMAGES)
-        chosen = choose_storages(
-            module,
-            statistics,
-            some,
-            observer=settings.observer,
-            share=settings.share,
-            wide=settings.wide,
-            progress=lambda ops: progress("choosing ranges", ops / steps),
-        )
-        costs: dict[str, float] = {}
-        if settings.widest:
-            kept = {name: item.storage for name, item in chosen.items() if name not in settings.wide}
-            together = {
-                calibration.input: np.concatenate(
-                    [batch[calibration.input] for batch in _first(batches, RANKING_IMAGES)]
-                )
-            }
-            costs = costliest(
-                module, kept, together, settings.widest, lambda tensors: progress("ranking", tensors / len(chosen))
-            )
-            chosen |= {name: widened(statistics[name], chosen[name]) for name in costs}
+        steps = _steps(module)
+        if not state.chosen:
+            state.decided(*_decided(module, statistics, calibration, settings, progress))
+        chosen, costs = state.chosen, state.costs
         storages = {name: item.storage for name, item in chosen.items()}
         fitting = max(1, TUNING_BYTES // (2 * peak_bytes(module) * len(calibration.batches[0])))
         in_float = settings.in_float | _float_only(module)
@@ -161,6 +142,43 @@ def quantize_module(
     rows = tuple(QuantizedTensor(name, item.storage, in_float=name in in_float) for name, item in chosen.items())
     images = sum(len(batch[calibration.input]) for batch in batches[:fitting])
     return Quantized(module, rows, chosen, statistics, tuned, tuple(equalized), calibration.images, images, costs)
+
+
+def _decided(
+    module: Module,
+    statistics: Mapping[str, TensorStatistics],
+    calibration: Calibration,
+    settings: Settings,
+    progress: Progress,
+) -> tuple[dict[str, Chosen], dict[str, float]]:
+    """The storages of all tensors, and what those cost in 8 bits that were given 16 for it."""
+    batches = [{calibration.input: batch} for batch in calibration.batches]
+    steps = _steps(module)
+    chosen = choose_storages(
+        module,
+        statistics,
+        _first(batches, CHOOSING_IMAGES),
+        observer=settings.observer,
+        share=settings.share,
+        wide=settings.wide,
+        progress=lambda ops: progress("choosing ranges", ops / steps),
+    )
+    if not settings.widest:
+        return chosen, {}
+    kept = {name: item.storage for name, item in chosen.items() if name not in settings.wide}
+    some = [batch[calibration.input] for batch in _first(batches, RANKING_IMAGES)]
+    costs = costliest(
+        module,
+        kept,
+        {calibration.input: np.concatenate(some)},
+        settings.widest,
+        lambda tensors: progress("ranking", tensors / len(chosen)),
+    )
+    return chosen | {name: widened(statistics[name], chosen[name]) for name in costs}, costs
+
+
+def _steps(module: Module) -> int:
+    return max(1, sum(1 for op in module.graph.operations if not isinstance(op, Constant)))
 
 
 def _equalized(module: Module, batches: Sequence[Mapping[str, Array]], progress: Progress) -> list[Equalized]:

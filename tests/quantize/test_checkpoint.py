@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mnetdsl.quantize.quantizer import Settings
 from tests.quantize.networks import network, pictures
 
 
@@ -13,9 +14,10 @@ class StopError(Exception):
     """Stands for Ctrl-C."""
 
 
-def test_what_was_found_is_not_found_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("settings", [Settings(), Settings(widest=2)])
+def test_what_was_found_is_not_found_again(tmp_path: Path, settings: Settings) -> None:
     net = network(tmp_path / "float")
-    whole = net.quantize(pictures(4), tmp_path / "whole")
+    whole = net.quantize(pictures(4), tmp_path / "whole", settings=settings)
     stages: list[str] = []
 
     def interrupt(stage: str, share: float) -> None:
@@ -25,13 +27,16 @@ def test_what_was_found_is_not_found_again(tmp_path: Path) -> None:
 
     partial = tmp_path / "int8" / "net_int8.partial.npz"
     with pytest.raises(StopError):
-        net.quantize(pictures(4), tmp_path / "int8", progress=interrupt)
+        net.quantize(pictures(4), tmp_path / "int8", settings=settings, progress=interrupt)
     assert partial.exists()
     again: list[str] = []
-    done = net.quantize(pictures(4), tmp_path / "int8", progress=lambda stage, share: again.append(stage))
+    done = net.quantize(
+        pictures(4), tmp_path / "int8", settings=settings, progress=lambda stage, share: again.append(stage)
+    )
     assert "observing" in stages
-    assert "observing" not in again
+    assert set(again) == {"rounding weights"}
     assert done.files == whole.files
+    assert list(done.found.costs.items()) == list(whole.found.costs.items())
     assert not partial.exists()
 
 
