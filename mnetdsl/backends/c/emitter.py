@@ -42,6 +42,8 @@ class Emitter:
         self.plan = plan
         self.weights: list[Weights] = []
         self.shapes: list[ShapeTable] = []
+        self.parts: set[str] = set()
+        """Of kernels, beside the functions that are called."""
         self.arena_elements: set[tuple[int, ElementType]] = set()
         self.arenas = arena_names(plan)
         self.sources: list[tuple[str, ...]] = []

@@ -145,7 +145,7 @@ def assemble(
     plan = emitter.plan
     calls = [call for layer in layers for call in layer.calls]
     calls += [call for unit in (() if rows is None else rows.units) for call in unit.calls]
-    functions = frozenset(call.function for call in calls)
+    functions = frozenset(call.function for call in calls) | emitter.parts
     arenas = c_arenas(emitter, name_of)
     used = sorted(activations - {"none"})
     program = Program(

@@ -245,7 +245,7 @@ class Program:
         return "quantized" in self.sources
 
     def uses(self, *functions: str) -> bool:
-        """Whether a layer calls one of these kernels."""
+        """Whether a layer calls one of these kernels, or needs one of these parts."""
         return any(function in self.functions for function in functions)
 
     @property

@@ -12,14 +12,14 @@ from mnetdsl.backends.c.quantized.levels import limits, mean_numbers, variant, w
 from mnetdsl.ir.ops.pool import GlobalAvgPool, Pool
 from mnetdsl.plan.tasks import Clearance, Mode
 
-
 CHANNELS = 4
 """That a pool takes at once."""
 
 
-def _rest(op: Pool | GlobalAvgPool) -> tuple[str, ...]:
-    """What finishes channels that do not come by fours, which networks without such do not carry."""
-    return ("pool_rest",) if op.type.shape[-1] % CHANNELS else ()
+def _tell_rest(channels: int, emitter: Emitter) -> None:
+    """Networks whose channels come by fours do not carry what finishes others."""
+    if channels % CHANNELS:
+        emitter.parts.add("pool_rest")
 
 
 def choose(op: Pool) -> Choice:
@@ -29,7 +29,7 @@ def choose(op: Pool) -> Choice:
     return Choice(
         title=f"{op.opcode.replace('_', ' ')} {window.kind}",
         sources=("sweep", "window", "quantized", "quantized_pool"),
-        functions=(variant(op.opcode, op.input, op.result), *_rest(op)),
+        functions=(variant(op.opcode, op.input, op.result),),
         reads=(op.input,),
         modes=(
             Mode("forward", (forward(sweep, op.input.type),)),
@@ -40,6 +40,7 @@ def choose(op: Pool) -> Choice:
 
 
 def emit(op: Pool, emitter: Emitter) -> Sequence[Call]:
+    _tell_rest(op.type.shape[3], emitter)
     pointers = (emitter.address(op.input), emitter.address(op.result))
     bounds = tuple(map(str, limits(op.type.element)))
     band = ("0", str(op.type.shape[1]))
@@ -53,7 +54,7 @@ def choose_global(op: GlobalAvgPool) -> Choice:
     return Choice(
         title="global avg pool",
         sources=("quantized", "quantized_pool"),
-        functions=(variant("global_avg_pool", op.input, op.result), *_rest(op)),
+        functions=(variant("global_avg_pool", op.input, op.result),),
         reads=(op.input,),
         modes=(Mode("forward", (Clearance(op.input.type.byte_size, 0 if alike else op.type.byte_size, alike),)),),
         macs=op.input.type.elements,
@@ -62,6 +63,7 @@ def choose_global(op: GlobalAvgPool) -> Choice:
 
 def emit_global(op: GlobalAvgPool, emitter: Emitter) -> Sequence[Call]:
     height, columns, channels = op.input.type.shape[1:]
+    _tell_rest(channels, emitter)
     numbers = emitter.shape("mean", *mean_numbers(op))
     pointers = (emitter.address(op.input), emitter.address(op.result))
     return (Call(emitter.choice.functions[0], (numbers, *pointers, str(height * columns), str(channels))),)
