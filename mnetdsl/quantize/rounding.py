@@ -23,6 +23,8 @@ Doubles = NDArray[np.float64]
 DAMPING = 0.01
 """Of H's mean diagonal, added to it at least."""
 _BLOCK = 128
+_LARGE = 2.0**48
+"""Numbers whose products are summed in float64: sums of 2^32 squares of them would leave float32."""
 
 
 @dataclass
@@ -38,11 +40,13 @@ class Moments:
     sum: Doubles = field(default_factory=lambda: np.zeros(0))
     gram: Doubles = field(default_factory=lambda: np.zeros(0))
 
-    def add(self, seen: Floats) -> None:
+    def add(self, seen: Floats | Doubles) -> None:
         """Windows [P, K] or [P, C, K]."""
         if not self.count:
             self.shift = seen.mean(axis=0, dtype=np.float64).astype(np.float32)
         seen = seen - self.shift
+        if max(seen.max(initial=0.0), -seen.min(initial=0.0)) > _LARGE:
+            seen = seen.astype(np.float64)
         if seen.ndim == 3:
             by_channel = seen.transpose(1, 2, 0)
             gram = by_channel @ by_channel.transpose(0, 2, 1)

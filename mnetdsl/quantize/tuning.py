@@ -170,8 +170,8 @@ class _Tuner:
             for seen, quantized in zip(results[: self.lanes], given, strict=True):
                 exact = np.asarray(seen, np.float32)
                 lost = exact - np.asarray(quantized, np.float32)
-                noise += float(np.vdot(lost, lost))
-                power += float(np.vdot(exact, exact))
+                noise += float(np.square(lost, dtype=np.float64).sum())
+                power += float(np.square(exact, dtype=np.float64).sum())
             self.result.noise[op.name], self.result.power[op.name] = noise, power
         return [*results[: self.lanes], *given]
 

@@ -128,6 +128,16 @@ def test_learned_rounding_keeps_the_results_better_on_inputs_it_has_not_seen() -
     assert output_error(rows, better, covariance).sum() < output_error(rows, plain, covariance).sum()
 
 
+def test_moments_of_huge_numbers_stay_finite() -> None:
+    seen = RANDOM.standard_normal((400, 3, 9))
+    found = []
+    for size in (1.0, 2.0**70):
+        moments = Moments()
+        moments.add((seen * size).astype(np.float32))
+        found.append(moments.covariance() / size**2)
+    assert np.allclose(found[0], found[1], rtol=1e-3, atol=1e-4)
+
+
 def test_with_few_windows_weights_are_rounded_to_the_nearest() -> None:
     seen = RANDOM.standard_normal((2, 400))
     moments = Moments()

@@ -190,3 +190,14 @@ def test_a_network_that_names_the_class_keeps_all_of_its_scores(tmp_path: Path) 
     assert result.found.chosen["classifier"].observer == "min-max"
     unseen = np.concatenate(pictures(8, seed=1))
     assert (run(result.module, {"image": unseen})["class"] == net.run({"image": unseen})["class"]).mean() > 0.8
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_network_of_huge_numbers_is_quantized_like_another(tmp_path: Path) -> None:
+    net = network(tmp_path / "float", act=Activation("relu"))
+    for name, array in net.module.resources.items():
+        if name.startswith("stem.norm") and name.endswith(("weight", "bias")):
+            net.module.resources[name] = np.asarray(array, np.float32) * np.float32(2**66)
+    tuned = net.quantize(pictures(16)).found.tuned
+    assert all(np.isfinite(tuned.noise[name]) for name in tuned.noise)
+    assert tuned.sqnr("classifier") > 30.0
