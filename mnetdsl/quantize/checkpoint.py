@@ -23,6 +23,7 @@ from mnetdsl.quantize.grid import numbers
 from mnetdsl.quantize.histogram import TensorStatistics
 from mnetdsl.quantize.tuning import TunedLayer
 from mnetdsl.quantize.weights import QuantizedRows
+from mnetdsl.version import __version__
 
 Array = NDArray[np.generic]
 _SECONDS = 10.0
@@ -128,8 +129,9 @@ class Checkpoint:
 
 
 def fingerprint(module: Module, batches: tuple[Array, ...], settings: str) -> str:
-    """Changes with the network, its weights, the images and the settings."""
+    """Changes with the network, its weights, the images, the settings and the version that chooses by them."""
     digest = hashlib.sha256(print_module(module).encode())
+    digest.update(__version__.encode())
     digest.update(settings.encode())
     for name in sorted(module.resources):
         digest.update(name.encode())

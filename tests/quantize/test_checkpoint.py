@@ -58,3 +58,19 @@ def test_a_damaged_file_is_no_obstacle(tmp_path: Path) -> None:
     (tmp_path / "int8").mkdir()
     (tmp_path / "int8" / "net_int8.partial.npz").write_bytes(b"PK\x03\x04 nothing")
     assert network(tmp_path / "float").quantize(pictures(2), tmp_path / "int8").files
+
+
+def test_what_another_version_found_is_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    net = network(tmp_path / "float")
+
+    def interrupt(stage: str, share: float) -> None:
+        if stage == "rounding weights":
+            raise StopError
+
+    with monkeypatch.context() as before:
+        before.setattr("mnetdsl.quantize.checkpoint.__version__", "0.0.0")
+        with pytest.raises(StopError):
+            net.quantize(pictures(2), tmp_path / "int8", progress=interrupt)
+    again: list[str] = []
+    net.quantize(pictures(2), tmp_path / "int8", progress=lambda stage, share: again.append(stage))
+    assert "observing" in again
