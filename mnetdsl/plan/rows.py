@@ -16,10 +16,14 @@ from mnetdsl.plan.tasks import Pieces
 
 @dataclass(frozen=True)
 class Bands:
-    """A way to run the front by rows: how many at a time, and the layer that it ends at; empty: of least memory."""
+    """A way to run layers by rows: how many at a time, and the layer that the front ends at; empty: of least memory.
+
+    `behind`: whether layers behind the front may run by rows as well, between maps that are whole.
+    """
 
     band: int = 1
     last: str = ""
+    behind: bool = True
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class RowTask:
 
 @dataclass(frozen=True)
 class Part:
-    """Rows [first, first + rows) of an operand, which lie from `slot` on in its strip."""
+    """Rows [first, first + rows) of an operand, which lie from `slot` on in its strip or in its whole map."""
 
     first: int
     rows: int
@@ -75,6 +79,8 @@ class RowSchedule:
     depths: tuple[int, ...]
     alive: np.ndarray[tuple[int, int], np.dtype[np.bool_]]
     """[task, step]: whether a strip holds a row that is read, written or still needed."""
+    source: Value | None = None
+    """Is given from outside, a row at a time. Other maps that no task makes are there whole."""
 
     @cached_property
     def steps(self) -> tuple[RowStep, ...]:
@@ -98,23 +104,24 @@ def row_bytes(value: Value) -> int:
     return value.type.byte_size // value.type.shape[1]
 
 
-def schedule_rows(tasks: Sequence[RowTask], source: Value, band: int = 1) -> RowSchedule:
+def schedule_rows(tasks: Sequence[RowTask], source: Value | None, band: int = 1) -> RowSchedule:
     """The order that ends with all rows of the last task's result. `source` is given from outside, a row at a time.
 
-    What reads it makes a row at a time, all other tasks about `band` rows: kernels are called less often then and rows
-    move less often, for strips that are deeper by as much. What a band asks of the map in front of it comes in bands of
-    equal size, so that none is made of rows that wait for the next.
+    Other maps that no task makes are there whole before. What reads the source makes a row at a time, all other tasks
+    about `band` rows: kernels are called less often then and rows move less often, for strips that are deeper by as
+    much. What a band asks of the map in front of it comes in bands of equal size, so that none is made of rows that
+    wait for the next.
     """
     bands = [1 if any(read.value is source for read in task.reads) else band for task in tasks]
     indices = {task.writes: index for index, task in enumerate(tasks)}
     reach = [[_ends(read.axis) for read in task.reads] for task in tasks]
-    order = _order(tasks, bands, source, indices, reach)
+    order = _order(tasks, bands, indices, reach)
     trace = _Trace(tasks, indices, reach)
     for task, _, count in order:
         trace.note(task, count)
         trace.advance(task, count)
     trace.depths[-1] = tasks[-1].writes.type.shape[1]
-    return RowSchedule(tuple(tasks), tuple(order), tuple(trace.depths), np.array(trace.alive).T)
+    return RowSchedule(tuple(tasks), tuple(order), tuple(trace.depths), np.array(trace.alive).T, source)
 
 
 Ends = tuple[list[int], list[int]]
@@ -129,7 +136,6 @@ def _ends(axis: Axis) -> Ends:
 def _order(
     tasks: Sequence[RowTask],
     bands: Sequence[int],
-    source: Value,
     indices: Mapping[Value, int],
     reach: Sequence[Sequence[Ends]],
 ) -> list[tuple[int, int, int]]:
@@ -148,7 +154,7 @@ def _order(
         missing = (
             (indices[read.value], ends[row + rows - 1] + 1)
             for (_, ends), read in zip(reach[task], tasks[task].reads, strict=True)
-            if read.value is not source
+            if read.value in indices
         )
         wanted = next(((index, rows) for index, rows in missing if produced[index] < rows), None)
         if wanted is not None:
@@ -210,7 +216,8 @@ def _places(schedule: RowSchedule) -> tuple[RowStep, ...]:
         parts = []
         for (first, last), read in zip(reach[task], tasks[task].reads, strict=True):
             index = indices.get(read.value)
-            slot = 0 if index is None else first[row] - base[index]
+            given = read.value is schedule.source
+            slot = 0 if given else first[row] - (0 if index is None else base[index])
             parts.append(Part(first[row], last[row + rows - 1] - first[row] + 1, slot))
         moved = kept = 0
         if row - base[task] + rows > depths[task]:

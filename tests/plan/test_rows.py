@@ -33,7 +33,10 @@ def chain(image: Value, *axes: Axis) -> list[RowTask]:
 
 
 def replay(schedule: RowSchedule, image: Value) -> None:
-    """Runs the steps on strips of row numbers and holds every part to the rows that it should have."""
+    """Runs the steps on strips of row numbers and holds every part to the rows that it should have.
+
+    Maps that are neither the image nor made are there whole.
+    """
     tasks = schedule.tasks
     strips: list[list[int | None]] = [[None] * depth for depth in schedule.depths]
     indices = {task.writes: index for index, task in enumerate(tasks)}
@@ -48,6 +51,9 @@ def replay(schedule: RowSchedule, image: Value) -> None:
             assert (part.first, part.rows) == (first, last - first + 1)
             if read.value is image:
                 fed = max(fed, last + 1)
+                continue
+            if read.value not in indices:
+                assert part.slot == first
                 continue
             held = strips[indices[read.value]]
             assert held[part.slot : part.slot + part.rows] == list(range(first, last + 1))
@@ -85,6 +91,18 @@ def test_a_residual_waits_for_its_branch() -> None:
     schedule = schedule_rows(tasks, image)
     assert schedule.depths == (3, 1, 8)
     replay(schedule, image)
+
+
+@pytest.mark.parametrize("band", [1, 3])
+def test_maps_that_are_there_whole_are_read_where_their_rows_lie(band: int) -> None:
+    first, second, x, total = value(8), value(8), value(8), value(8)
+    tasks = [
+        RowTask("depthwise", (RowRead(first, window(8, 3, before=1, after=1)),), x),
+        RowTask("add", (RowRead(x, window(8, 1)), RowRead(second, window(8, 1))), total),
+    ]
+    schedule = schedule_rows(tasks, None, band)
+    assert schedule.depths == (band, 8)
+    replay(schedule, value(8))
 
 
 def test_rows_that_nobody_reads_are_not_computed() -> None:

@@ -19,7 +19,8 @@ from mnetdsl.backends.c.quantized import QUANTIZED_RULES
 from mnetdsl.backends.c.quantized.dsp import dsp_rule
 from mnetdsl.backends.c.quantized.helium import helium_rule
 from mnetdsl.backends.c.selftest import SelfTest, selftest_vectors
-from mnetdsl.cost.instructions import Cost, work
+from mnetdsl.backends.c.trips import works
+from mnetdsl.cost.instructions import Cost, Work
 from mnetdsl.diagnostics import MnetError, error
 from mnetdsl.ir.core import Module, Op, Port, Value
 from mnetdsl.ir.types import TensorType
@@ -102,9 +103,9 @@ def plan_memory(module: Module, alignment: int = 4, core: Core | None = None, me
     return _plan(module, steps_of(module, core), alignment, memories)
 
 
-def layer_cost(layer: Layer, op: Op | None) -> tuple[Cost, ...]:
+def layer_cost(layer: Layer, op: Op | None, emitter: Emitter) -> tuple[Cost, ...]:
     """Of a layer that runs once."""
-    return (Cost(work(op, [call.function for call in layer.calls])),)
+    return (Cost(Work(("layer",), (1,))), *map(Cost, works(op, layer.calls, emitter.shapes)))
 
 
 def lower(module: Module, name: str, options: Options) -> Lowered:
@@ -124,7 +125,7 @@ def lower(module: Module, name: str, options: Options) -> Lowered:
     program = assemble(
         module, prefix, options, emitter, layers, activations, None, lambda task: layers[task].name if layers else ""
     )
-    costs = tuple(layer_cost(layer, step.op) for layer, step in zip(layers, steps, strict=True))
+    costs = tuple(layer_cost(layer, step.op, emitter) for layer, step in zip(layers, steps, strict=True))
     return Lowered(program, plan, tuple(step.op for step in steps), costs)
 
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 import numpy as np
 
 from mnetdsl.backends.c.choice import Choice, Rule
+from mnetdsl.backends.c.row_axes import Windowed, is_constant, read_whole, row_axes
+from mnetdsl.backends.c.row_runs import runs
 from mnetdsl.diagnostics import MnetError, error
 from mnetdsl.ir.core import Module, Op, OperandArgument, Value
 from mnetdsl.ir.declare import AttributeValue
-from mnetdsl.ir.ops.conv2d import Conv2d
-from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
-from mnetdsl.ir.ops.pool import AvgPool, MaxPool
 from mnetdsl.ir.types import TensorType
-from mnetdsl.plan import Memory, Mode, Plan, Scratch, Task, make_plan
+from mnetdsl.plan import Memory, Mode, Plan, PlannedStep, Scratch, Task, make_plan
 from mnetdsl.plan.result import ScratchBuffer
 from mnetdsl.plan.rows import (
     Bands,
@@ -34,91 +33,48 @@ from mnetdsl.plan.sweep import Axis
 RuleOf = Callable[[Op], Rule[Any] | None]
 Front = Sequence[tuple[Op, dict[str, Axis]]]
 """Operations in order, each with its `row_axes`."""
-Windowed = Conv2d | DepthwiseConv2d | AvgPool | MaxPool
-ALONE = frozenset(
-    (
-        "normalize",
-        "batch_norm",
-        "layer_norm",
-        "quantize",
-        "dequantize",
-        "requantize",
-        "lookup",
-        "clamp",
-        "softmax",
-        "add",
-        "sub",
-        "mul",
-        "relu",
-        "relu6",
-        "hard_sigmoid",
-        "hard_swish",
-        "sigmoid",
-        "silu",
-        "gelu",
-        "tanh",
-    )
-)
-"""Operations whose row r reads row r of each map and nothing else of it."""
-
-
 BANDS = (1, 2, 4, 8, 16)
 """Rows that layers of a front may make at a time. More of them cost memory and save instructions."""
 
 
 @dataclass(frozen=True, eq=False)
-class RowCut:
-    """The front of a network, which runs by rows, and the plan of its memory with that of the layers behind it.
+class Banded:
+    """Layers that run by rows: `operations[i]` is that of `schedule.tasks[i]`, None for the copy of a row of the image.
 
-    `front[i]` is the operation of `schedule.tasks[i]`, None for the copy of a row of the image; `back` are the others
-    in order. `strips` lie where the rows of each map but the last do, `scratch` the memory of each task; the result of
-    the front is a value of the plan. The steps of `back` stand in the plan from 1 on.
+    `strips` lie where the rows of each map but the last do, `scratch` the memory of each task.
     """
 
-    front: tuple[Op | None, ...]
-    back: tuple[Op, ...]
+    operations: tuple[Op | None, ...]
     schedule: RowSchedule
     strips: tuple[ScratchBuffer, ...]
     scratch: tuple[ScratchBuffer, ...]
-    plan: Plan
+
+    @property
+    def layers(self) -> tuple[Op, ...]:
+        return tuple(op for op in self.operations if op is not None)
 
     @property
     def result(self) -> Value:
-        """The map that rows end at."""
+        """The map that rows end at, which is a value of the plan."""
         return self.schedule.tasks[-1].writes
 
 
-def row_axes(op: Op) -> dict[str, Axis] | None:
-    """How rows of the result read rows of each named operand that is a map; None where `op` cannot run by rows."""
-    if op.type.rank != 4:
-        return None
-    height = op.type.shape[1]
-    same = Axis(height, height, 1)
-    axes: dict[str, Axis] = {}
-    if isinstance(op, Windowed):
-        kernel = op.kernel[0] if isinstance(op, AvgPool | MaxPool) else op.filter.type.shape[0]
-        dilation = 1 if isinstance(op, AvgPool | MaxPool) else op.dilations[0]
-        axis = Axis(op.input.type.shape[1], height, kernel, op.strides[0], dilation, op.padding[0])
-        first, last = axis.reach()
-        if bool((last < first).any()):
-            return None
-        axes["input"] = axis
-    elif op.opcode not in ALONE:
-        return None
-    for definition in op.operand_defs:
-        for value in op.operand_group(definition.name):
-            if definition.name in axes or _is_weight(op, definition.name):
-                continue
-            if _constant(value) and (value.type.rank < 4 or value.type.shape[1] == 1):
-                continue
-            if _constant(value) or value.type.rank != 4 or value.type.shape[1] != height:
-                return None
-            axes[definition.name] = same
-    return axes
+@dataclass(frozen=True, eq=False)
+class RowCut:
+    """A network in parts and the plan of its memory: `plan.steps[i]` is that of `parts[i]`.
 
+    The first part is the front, which takes the image by rows; the others are single layers, and runs of layers by rows
+    from maps that are whole to the next.
+    """
 
-def _constant(value: Value) -> bool:
-    return value.producer is not None and value.producer.opcode == "constant"
+    parts: tuple[Banded | Op, ...]
+    plan: Plan
+
+    @property
+    def front(self) -> Banded:
+        first = self.parts[0]
+        assert isinstance(first, Banded), "a network begins with its front"
+        return first
 
 
 def _streamed(module: Module) -> list[tuple[Op, dict[str, Axis]]]:
@@ -127,15 +83,11 @@ def _streamed(module: Module) -> list[tuple[Op, dict[str, Axis]]]:
     found = []
     for op in module.graph.operations:
         axes = row_axes(op) if op.opcode != "constant" else None
-        maps = [value for value in op.operands if not _constant(value)]
-        if axes and all(value in reached for value in maps):
+        maps = [value for value in op.operands if not is_constant(value)]
+        if axes and not read_whole(op, axes) and all(value in reached for value in maps):
             reached.add(op.result)
             found.append((op, axes))
     return found
-
-
-def _is_weight(op: Op, operand: str) -> bool:
-    return isinstance(op, Conv2d | DepthwiseConv2d) and operand not in ("input", "residual")
 
 
 def candidates(module: Module) -> Iterator[Front]:
@@ -165,24 +117,32 @@ def plan_rows(
 ) -> RowCut:
     """The cut of least memory. `choose` holds rule and choice of each operation that needs code.
 
-    Where no memory holds that, the first cut that several hold together, by what they need at least. `wanted` is a cut
+    Where no memory holds that, the first cut that several hold together, by what they need at least, without runs of
+    layers behind it: those are one block each. `wanted` is a cut
     that somebody chose.
 
     Raises MN1115 where the network has not one image as input, or its first layer needs all of it.
     """
-    chosen_bands = wanted or Bands()
-    found = drafts(module, rule_of, chosen_bands.band, chosen_bands.last)
-    best: RowCut | None = None
-    chosen = found[0]
-    for draft in sorted(found, key=lambda draft: draft.bytes):
-        if best is not None and draft.bytes >= best.plan.arena_bytes:
-            break
-        cut = finished(module, draft, choose, alignment)
-        if best is None or cut.plan.arena_bytes < best.plan.arena_bytes:
-            best, chosen = cut, draft
-    assert best is not None
-    if not memories:
+    bands = wanted or Bands()
+    found = drafts(module, rule_of, bands.band, bands.last)
+
+    def best_of(behind: bool) -> tuple[RowCut, Draft, tuple[Draft, ...]]:
+        best: tuple[RowCut, Draft, tuple[Draft, ...]] | None = None
+        for draft in sorted(found, key=lambda draft: draft.bytes):
+            if best is not None and draft.bytes >= best[0].plan.arena_bytes:
+                break
+            cut, used = least(module, draft, choose, rule_of, alignment, replace(bands, behind=behind))
+            if best is None or cut.plan.arena_bytes < best[0].plan.arena_bytes:
+                best = cut, draft, used
+        assert best is not None
         return best
+
+    cut, chosen, used = best_of(bands.behind)
+    if not memories:
+        return cut
+    if any(memory.bytes >= cut.plan.arena_bytes for memory in memories):
+        return finished(module, chosen, choose, alignment, memories, used)
+    _, chosen, _ = best_of(False) if used else (cut, chosen, used)
     together = sum(memory.bytes for memory in memories)
     spread = finished(module, chosen, choose, alignment, memories)
     for draft in sorted(found, key=lambda draft: draft.bytes):
@@ -194,6 +154,40 @@ def plan_rows(
     return spread
 
 
+def least(
+    module: Module,
+    draft: Draft,
+    choose: Mapping[Op, tuple[Rule[Any], Choice]],
+    rule_of: RuleOf,
+    alignment: int,
+    bands: Bands,
+) -> tuple[RowCut, tuple[Draft, ...]]:
+    """The cut of a front, and the runs behind it that make its arena smaller, one after the other as they help most."""
+    cut, used = finished(module, draft, choose, alignment), tuple[Draft, ...]()
+    if not bands.behind:
+        return cut, used
+    inside = set(draft.front)
+    scratch_of = cache(lambda op, rows: scratch_bytes(op, rows, rule_of))
+    behind = [op for op in choose if op not in inside]
+    others = [draft_of(run, scratch_of, bands.band, None) for run in runs(module.graph, behind)]
+    while True:
+        peak = cut.parts[cut.plan.peak]
+        at_peak = set(peak.layers if isinstance(peak, Banded) else (peak,))
+        taken = {op for other in used for op in other.front}
+        fitting = [
+            other
+            for other in others
+            if at_peak.intersection(other.front)
+            and not taken.intersection(other.front)
+            and other.bytes < cut.plan.arena_bytes
+        ]
+        tried = [(finished(module, draft, choose, alignment, (), (*used, other)), other) for other in fitting]
+        best = min(tried, key=lambda pair: pair[0].plan.arena_bytes, default=None)
+        if best is None or best[0].plan.arena_bytes >= cut.plan.arena_bytes:
+            return cut, used
+        cut, used = best[0], (*used, best[1])
+
+
 def drafts(module: Module, rule_of: RuleOf, band: int = 1, last: str = "") -> list[Draft]:
     """All fronts of a network with what each needs, or those that end at the layer `last`.
 
@@ -201,7 +195,8 @@ def drafts(module: Module, rule_of: RuleOf, band: int = 1, last: str = "") -> li
     """
     scratch_of = cache(lambda op, band: scratch_bytes(op, band, rule_of))
     fronts = [front for front in fronts_of(module) if not last or front[-1][0].name == last]
-    return [draft_of(module, front, scratch_of, band) for front in fronts]
+    image = module.graph.inputs[0].value
+    return [draft_of(front, scratch_of, band, image) for front in fronts]
 
 
 def fronts_of(module: Module) -> list[Front]:
@@ -230,13 +225,22 @@ def no_rows(module: Module, why: str) -> MnetError:
 
 @dataclass(frozen=True, eq=False)
 class Draft:
-    """A front before anything has an address."""
+    """A front, or a run of layers behind it, before anything has an address."""
 
     front: tuple[Op | None, ...]
     schedule: RowSchedule
     scratch: tuple[int, ...]
     bytes: int
-    """What the front needs at least, its result included."""
+    """What it needs at least, its result included."""
+
+    @property
+    def reads(self) -> tuple[Value, ...]:
+        """Values that are there whole."""
+        made = {task.writes for task in self.schedule.tasks}
+        maps = [read.value for task in self.schedule.tasks for read in task.reads]
+        numbers = [value for op in self.front if op is not None for value in read_whole(op, row_axes(op) or {})]
+        outside = [value for value in maps if value not in made and value is not self.schedule.source]
+        return tuple(dict.fromkeys((*outside, *numbers)))
 
 
 def scratch_bytes(op: Op, band: Variant, rule_of: RuleOf) -> int:
@@ -251,12 +255,14 @@ def scratch_bytes(op: Op, band: Variant, rule_of: RuleOf) -> int:
     return 0 if mode.scratch is None else mode.scratch.unit
 
 
-def draft_of(module: Module, front: Front, scratch_of: Callable[[Op, Variant], int], band: int) -> Draft:
-    """A front that makes about `band` rows at a time; `scratch_of` tells the bytes that a layer needs for a band."""
-    image = module.graph.inputs[0].value
-    copied = copied_image(front, image)
+def draft_of(front: Front, scratch_of: Callable[[Op, Variant], int], band: int, image: Value | None) -> Draft:
+    """Layers that make about `band` rows at a time; `scratch_of` tells the bytes that a layer needs for a band.
+
+    `image` comes row by row, None where all that the layers read is there whole.
+    """
+    copied = None if image is None else copied_image(front, image)
     tasks, operations = [], list[Op | None]()
-    if copied is not None:
+    if image is not None and copied is not None:
         height = image.type.shape[1]
         tasks.append(RowTask("image", (RowRead(image, Axis(height, height, 1)),), copied))
         operations.append(None)
@@ -298,26 +304,46 @@ def finished(
     choose: Mapping[Op, tuple[Rule[Any], Choice]],
     alignment: int,
     memories: Sequence[Memory] = (),
+    behind: tuple[Draft, ...] = (),
 ) -> RowCut:
-    """The draft with addresses, and with the layers behind it."""
-    front = set(draft.front)
-    back = tuple(op for op in choose if op not in front)
-    strips, scratch, block = pack_strips(draft.schedule, draft.scratch, alignment)
-    rows = Mode("rows", (), Scratch(block, 1) if block else None)
-    torn = row_pieces(draft.schedule, draft.scratch) if memories else None
-    tasks = [Task("result of the front", (), draft.schedule.tasks[-1].writes, (rows,), torn)]
-    tasks += [Task(op.name or op.opcode, choose[op][1].reads, op.result, choose[op][1].modes) for op in back]
+    """The draft with addresses, with the runs of layers `behind` it and with the other layers."""
+    ends = {other.front[-1]: other for other in behind}
+    banded = {op for other in (draft, *behind) for op in other.front}
+    parts: list[Draft | Op] = [draft]
+    parts += [ends.get(op, op) for op in choose if op in ends or op not in banded]
+    packed = {id(part): pack_strips(part.schedule, part.scratch, alignment) for part in (draft, *behind)}
+    tasks = []
+    for part in parts:
+        if isinstance(part, Op):
+            choice = choose[part][1]
+            tasks.append(Task(part.name or part.opcode, choice.reads, part.result, choice.modes))
+            continue
+        reads, block = part.reads, packed[id(part)][2]
+        mode = Mode("rows", (None,) * len(reads), Scratch(block, 1) if block else None)
+        torn = row_pieces(part.schedule, part.scratch) if memories else None
+        name = "result of the front" if part is draft else part.schedule.tasks[-1].name
+        tasks.append(Task(name, reads, part.schedule.tasks[-1].writes, (mode,), torn))
     plan = make_plan(module.graph, tasks, alignment, memories=memories)
-    if plan.steps[0].pieces:
-        pieces = plan.steps[0].pieces
-        return RowCut(draft.front, back, draft.schedule, pieces[: len(strips)], pieces[len(strips) :], plan)
-    base = plan.steps[0].scratch
-    start = 0 if base is None else base.offset
+    found = [
+        part if isinstance(part, Op) else _placed(part, step, *packed[id(part)][:2])
+        for part, step in zip(parts, plan.steps, strict=True)
+    ]
+    return RowCut(tuple(found), plan)
+
+
+def _placed(draft: Draft, step: PlannedStep, strips: Sequence[int], scratch: Sequence[int]) -> Banded:
+    """With the memory that the plan gave: in pieces, or as one block in which `strips` and `scratch` are offsets."""
+    if step.pieces:
+        return Banded(draft.front, draft.schedule, step.pieces[: len(strips)], step.pieces[len(strips) :])
+    start = 0 if step.scratch is None else step.scratch.offset
+    arena = 0 if step.scratch is None else step.scratch.arena
     lying = tuple(
-        ScratchBuffer(start + offset, draft.schedule.strip_bytes(task), 1) for task, offset in enumerate(strips)
+        ScratchBuffer(start + offset, draft.schedule.strip_bytes(task), 1, arena) for task, offset in enumerate(strips)
     )
-    own = tuple(ScratchBuffer(start + offset, size, 1) for offset, size in zip(scratch, draft.scratch, strict=True))
-    return RowCut(draft.front, back, draft.schedule, lying, own, plan)
+    own = tuple(
+        ScratchBuffer(start + offset, size, 1, arena) for offset, size in zip(scratch, draft.scratch, strict=True)
+    )
+    return Banded(draft.front, draft.schedule, lying, own)
 
 
 @dataclass(frozen=True)
@@ -384,6 +410,7 @@ def row_mode(choice: Choice) -> Mode:
 
 __all__ = [
     "BANDS",
+    "Banded",
     "Draft",
     "Front",
     "RowCut",
@@ -393,6 +420,7 @@ __all__ = [
     "drafts",
     "finished",
     "fronts_of",
+    "least",
     "no_rows",
     "plan_rows",
     "row_axes",

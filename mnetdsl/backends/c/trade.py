@@ -26,8 +26,8 @@ from mnetdsl.backends.c.row_plan import (
     scratch_bytes,
     variants,
 )
-from mnetdsl.backends.c.rows import choices_of, lower_rows
-from mnetdsl.cost.instructions import expected, predict, work
+from mnetdsl.backends.c.rows import Trial, choices_of, lower_rows
+from mnetdsl.cost.instructions import Cost, expected
 from mnetdsl.diagnostics import ExitCode, MnetError, error
 from mnetdsl.ir.core import Module, Op
 from mnetdsl.plan.rows import Bands
@@ -86,11 +86,7 @@ class _Trade:
         self.core = core
         self.whole = lower(module, module.name, replace(options, rows=False, bands=None))
         self.layers = self._layers(self.whole)
-        self.functions = {
-            op: [call.function for call in layer.calls]
-            for layer, op in zip(self.whole.program.layers, self.whole.operations, strict=True)
-            if op is not None
-        }
+        self._trial = Trial(module, self.whole.plan, options.core)
         self.costs = {
             op: count for op, (_, count) in zip(self.whole.operations, self.layers, strict=True) if op is not None
         }
@@ -130,6 +126,7 @@ class _Trade:
         """Tries fronts by what they need at least, of each the smallest band that is fast enough."""
         fronts = self._fronts()
         choices = choices_of(self.module, self.options.core) if fronts else {}
+        image = self.module.graph.inputs[0].value
         queue: list[tuple[int, int, int, Draft]] = []
 
         def push(number: int, start: int) -> None:
@@ -137,7 +134,7 @@ class _Trade:
             for position in range(start, len(BANDS)):
                 if self._least(fronts[number], BANDS[position]) * _CLOSE <= budget:
                     if best is None or fronts[number][-1][0].type.byte_size < best.arena:
-                        draft = draft_of(self.module, fronts[number], self._scratch, BANDS[position])
+                        draft = draft_of(fronts[number], self._scratch, BANDS[position], image)
                         heapq.heappush(queue, (draft.bytes, number, position, draft))
                     return
 
@@ -150,7 +147,7 @@ class _Trade:
             arena = finished(self.module, draft, choices, self.options.alignment).plan.arena_bytes
             if best is not None and arena >= best.arena:
                 continue
-            chosen, _ = self._lowered(Bands(BANDS[position], fronts[number][-1][0].name))
+            chosen, _ = self._lowered(Bands(BANDS[position], fronts[number][-1][0].name, behind=False))
             if chosen.instructions <= budget:
                 best = chosen
             else:
@@ -191,10 +188,10 @@ class _Trade:
             height = op.type.shape[1]
             bands = {first: min(band, height - first) for first in range(0, height, band)}
             for variant, times in Counter(variants(op, axes, bands).values()).items():
-                made, _ = row_operation(op, axes, variant)
-                count = predict(self.core, work(made, self.functions[op]))
+                made, maps = row_operation(op, axes, variant)
+                costs = [Cost(work, times) for work in self._trial.works(made, maps)]
+                total += expected(self.core, costs) or 0
                 made.drop_operands()
-                total += (count or 0) * times
             self._by_bands[op, band] = total
         return self._by_bands[op, band]
 
@@ -204,7 +201,7 @@ class _Trade:
         if self.options.rows:
             ways = [(self._least(front, band), band, front) for front in self._fronts() for band in BANDS]
             fast = sorted(ways, key=lambda way: way[0])[:_TRIED]
-            tried = [self._lowered(Bands(band, front[-1][0].name)) for _, band, front in fast]
+            tried = [self._lowered(Bands(band, front[-1][0].name, behind=False)) for _, band, front in fast]
             _, layers = min(tried, key=lambda way: way[0].instructions)
         required = sum(count for _, count in layers)
         costly = sorted(layers, key=lambda layer: -layer[1])[:_BLAMED]

@@ -13,11 +13,15 @@ from numpy.typing import NDArray
 import mnetdsl
 from mnetdsl.backends.c import Options, generate, plan_memory, plan_rows
 from mnetdsl.backends.c.host import HostLibrary, HostRunner
+from mnetdsl.backends.c.row_plan import Banded
+from mnetdsl.backends.c.row_runs import runs
+from mnetdsl.backends.c.rows import plan_row_memory
 from mnetdsl.diagnostics import MnetError
 from mnetdsl.files import write_folder
 from mnetdsl.importers.tflite import import_tflite
 from mnetdsl.interpreter import run
 from mnetdsl.ir.core import Module, Value
+from mnetdsl.plan.rows import Bands
 from mnetdsl.targets import CORES
 from tests.backends.c.harness import STRICT, random_inputs, run_command
 from tests.backends.c.networks import small_mobilenet
@@ -147,6 +151,36 @@ def test_memory_of_a_real_network(tmp_path: Path) -> None:
         arena = plan_rows(module, options(core).core).arena_bytes
         assert arena <= 20 * 1024
         assert arena + 96 * 96 * 3 <= 48 * 1024
+
+
+@pytest.mark.parametrize("core", TARGETS)
+def test_layers_between_two_squeezes_run_by_rows(core: str | None) -> None:
+    """The gates of the first squeeze are read whole by each row; the map that the second one needs becomes whole."""
+    require("gcc")
+    module = quantized("mobilenet_v3_small", I8, alpha=0.35, resolution=64, classes=10)
+    chosen = options(core)
+    cut = plan_row_memory(module, core=chosen.core)
+    behind = [part for part in cut.parts[1:] if isinstance(part, Banded)]
+    names = {op.name for part in behind for op in part.layers}
+    assert "body.1.expand.conv" in names
+    assert cut.plan.arena_bytes < plan_row_memory(module, core=chosen.core, wanted=Bands(behind=False)).plan.arena_bytes
+    image = np.random.default_rng(1).integers(0, 256, (1, 64, 64, 3)).astype(np.uint8)
+    expected: dict[str, Array] = {}
+    run(module, {"image": image}, lambda op, array: expected.__setitem__(op.name, array))
+    wanted = {op.name for part in behind for op in part.layers}
+    found = HostRunner(module, chosen).run({"image": image}, observe=wanted)
+    assert different(found, {name: expected[name] for name in wanted} | {"logits": expected["logits"]}) == []
+
+
+def test_a_run_has_one_result_and_nothing_goes_around_it() -> None:
+    module = quantized("mobilenet_v2", I8, alpha=0.35, resolution=64, classes=10)
+    behind = [op for op in module.graph.operations if op.opcode != "constant"]
+    found = list(runs(module.graph, behind))
+    assert len(found) > 10
+    for run_ in found:
+        inside = {op for op, _ in run_}
+        last = run_[-1][0]
+        assert all(user in inside for op in inside - {last} for user in op.result.users)
 
 
 def test_the_same_network_gives_the_same_bytes() -> None:

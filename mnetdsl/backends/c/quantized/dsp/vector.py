@@ -25,7 +25,7 @@ from mnetdsl.ir.types import ElementType
 from mnetdsl.plan.tasks import Scratch
 
 OUTPUTS = 4
-_UNROLLED = 4
+UNROLLED = 4
 """Blocks at most in a turn of the kernel's loop."""
 _EXPANDED = 2
 """Bytes of scratch memory for an input."""
@@ -72,7 +72,7 @@ def emit(op: Conv2d | Dense, emitter: Emitter) -> Sequence[Call]:
 
 
 def _kernel(inputs: int, finish: Finish, emitter: Emitter) -> str:
-    unrolled, turns = unrolled_blocks(inputs, _UNROLLED)
+    unrolled, turns = unrolled_blocks(inputs, UNROLLED)
     shift = -1 if finish.shift is None else finish.shift
     name = f"dsp_vector_{inputs}_{finish.name}"
     return emitter.kernel("dsp/vector_kernel", name, inputs=inputs, unrolled=unrolled, turns=turns, shift=shift)
