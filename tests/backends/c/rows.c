@@ -38,12 +38,21 @@ int main(void)
     memset(memory, 0xA5, sizeof memory);
     EXPECT(tiny_start_rows(&context, scores), TINY_ERROR_CONTEXT);
     EXPECT(tiny_feed_rows(&context, image, 1), TINY_ERROR_CONTEXT);
+    EXPECT(tiny_offer_rows(&context, image, 1), TINY_ERROR_CONTEXT);
+    EXPECT(tiny_step(&context), TINY_ERROR_CONTEXT);
+    EXPECT(tiny_init(NULL, arena, TINY_ARENA_BYTES), TINY_ERROR_NULL);
+    EXPECT(tiny_init(&context, NULL, TINY_ARENA_BYTES), TINY_ERROR_NULL);
+    EXPECT(tiny_init(&context, arena, TINY_ARENA_BYTES - 1u), TINY_ERROR_ARENA);
+    EXPECT(tiny_init(&context, arena + 1, TINY_ARENA_BYTES), TINY_ERROR_ALIGNMENT);
+    EXPECT(tiny_start_rows(&context, scores), TINY_ERROR_CONTEXT);
     EXPECT(tiny_init(&context, arena, TINY_ARENA_BYTES), TINY_OK);
     EXPECT(tiny_start_rows(NULL, scores), TINY_ERROR_NULL);
     EXPECT(tiny_start_rows(&context, NULL), TINY_ERROR_NULL);
     EXPECT(tiny_start_rows(&context, (float *)(void *)((uint8_t *)scores + 1)), TINY_ERROR_ALIGNMENT);
     EXPECT(tiny_feed_rows(&context, image, 1), TINY_ERROR_IDLE);
     EXPECT(tiny_feed_rows(NULL, image, 1), TINY_ERROR_NULL);
+    EXPECT(tiny_offer_rows(NULL, image, 1), TINY_ERROR_NULL);
+    EXPECT(tiny_step(&context), TINY_ERROR_IDLE);
 
     /* A whole image, then the same in chunks of all sizes. */
     EXPECT(tiny_run(&context, second_image, second_expected), TINY_OK);
