@@ -305,7 +305,7 @@ class Network:
         if chosen == Budget():
             return ()
         plan = self.plan(target or self.target, rows=rows, bands=bands, memories=chosen.memories)
-        return tuple(over_budget(self.optimized(), plan, chosen))
+        return tuple(over_budget(self.optimized(), plan, chosen, rows))
 
     def run(self, inputs: Mapping[str, NDArray[np.generic]], on: str = "numpy") -> dict[str, NDArray[np.generic]]:
         """Outputs by name for inputs `[N, …]` by name, on `numpy`, `c`, `iree-cpu`, `iree-vulkan` or `qemu:CORE`.

@@ -39,6 +39,19 @@ def test_rows_take_less_of_an_arena_and_are_held_to_its_budget(tmp_path: Path) -
     refused(mnet(*COMPILE, "-o", "no", "--ram", str(rows), cwd=tmp_path), "MN1103", exit_code=3)
 
 
+def test_what_is_too_large_is_said_of_rows_with_their_strips_and_of_whole_images_with_rows_as_a_remedy(
+    tmp_path: Path,
+) -> None:
+    strided = NETWORK.replace("24, 20", "96, 96").replace("conv2d(x, 12)", "conv2d(x, 12, kernel = 3, stride = 4)")
+    (tmp_path / "tiny.mnet").write_text(strided)
+    by_rows = refused(mnet(*COMPILE, "-o", "no", "--feed", "rows", "--ram", "64", cwd=tmp_path), "MN1103", exit_code=3)
+    assert "`strips of rows` (" in by_rows
+    assert "--> tiny.mnet:" in by_rows
+    assert "--feed rows" not in by_rows
+    whole = refused(mnet(*COMPILE, "-o", "no", "--ram", "64", cwd=tmp_path), "MN1103", exit_code=3)
+    assert "or feed rows: `mnet compile --feed rows`" in whole
+
+
 def test_an_iree_module_takes_no_rows(tmp_path: Path) -> None:
     (tmp_path / "tiny.mnet").write_text(NETWORK)
     command = ("compile", "tiny.mnet", "--weights", "random:1", "--target", "iree-cpu", "--feed", "rows", "-o", "out")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mnetdsl.diagnostics import Diagnostic, error
 from mnetdsl.files import format_size
-from mnetdsl.ir.core import Module
+from mnetdsl.ir.core import Module, Op
 from mnetdsl.plan import Arena, Memory, Plan
 from mnetdsl.plan.result import Buffer
 
@@ -26,23 +26,22 @@ class Budget:
     memories: tuple[Memory, ...] = ()
 
 
-def over_budget(module: Module, plan: Plan, budget: Budget) -> Iterator[Diagnostic]:
+def over_budget(module: Module, plan: Plan, budget: Budget, rows: bool = False) -> Iterator[Diagnostic]:
     """MN1103 and MN1104: required, available, excess, and the layer to blame, of an optimized module.
 
     RAM is the arena, exactly, where the plan knows of memories in each of them; flash the constants, to which the code
-    of the kernels comes.
+    of the kernels comes. `rows`: the plan is one of rows.
     """
     if budget.memories:
-        yield from (_over_memory(module, plan, arena, budget) for arena in plan.arenas if arena.excess)
+        yield from (_over_memory(module, plan, arena, budget, rows) for arena in plan.arenas if arena.excess)
     elif budget.ram is not None and plan.arena_bytes > budget.ram:
-        names = [buffer.name for buffer in plan.peak_buffers]
-        met = _met(plan.peak_buffers)
+        met = _met(_at_peak(plan, rows))
         yield error(
             "MN1103",
             f"the arena needs {plan.arena_bytes:,} bytes of RAM, {budget.ram:,} are available: "
             f"{plan.arena_bytes - budget.ram:,} too many",
-            location=_place(module, names),
-            help="lower the resolution or the width of the layers that meet there",
+            location=_place(module, plan, plan.peak_buffers),
+            help=_less_ram(module, rows),
             notes=f"at the peak meet {met}" if met else (),
         )
     constants = sorted(module.graph.constants(), key=lambda op: (-op.type.byte_size, op.name))
@@ -54,12 +53,12 @@ def over_budget(module: Module, plan: Plan, budget: Budget) -> Iterator[Diagnost
             f"the constants need {flash:,} bytes of flash, {budget.flash:,} are available: "
             f"{flash - budget.flash:,} too many",
             location=str(largest.location),
-            help="lower the width multiplier, or quantize the weights to int8",
+            help=f"lower the width multiplier, or {_less_flash(constants)}",
             notes=f"the largest is `{largest.name}` ({largest.type.byte_size:,} bytes)",
         )
 
 
-def _over_memory(module: Module, plan: Plan, arena: Arena, budget: Budget) -> Diagnostic:
+def _over_memory(module: Module, plan: Plan, arena: Arena, budget: Budget, rows: bool) -> Diagnostic:
     """MN1103 for one of several memories, which are as full as they get."""
     others = [memory for memory in budget.memories if memory.name != arena.memory]
     beside = " and ".join(f"{memory.name} ({format_size(memory.bytes)})" for memory in others)
@@ -71,8 +70,8 @@ def _over_memory(module: Module, plan: Plan, arena: Arena, budget: Budget) -> Di
         "MN1103",
         f"{arena.memory} of `{budget.part}` has to hold {arena.bytes:,} bytes of RAM, {arena.available or 0:,} are "
         f"available: {arena.excess:,} too many",
-        location=_place(module, [buffer.name for buffer in arena.peak_buffers]),
-        help="lower the resolution or the width of the layers that meet there, or feed rows",
+        location=_place(module, plan, arena.peak_buffers),
+        help=_less_ram(module, rows),
         notes=tuple(notes),
     )
 
@@ -88,6 +87,36 @@ _SHOWN = 6
 """Of what meets at a peak: rows may be many."""
 
 
-def _place(module: Module, names: list[str]) -> str | None:
-    """The line of the layer whose output is the last of the buffers at the peak."""
+def _at_peak(plan: Plan, rows: bool) -> Sequence[Buffer]:
+    """What meets in the only arena, with what the task works in: of rows that are most of the bytes."""
+    scratch = plan.steps[plan.peak].scratch
+    if not rows or scratch is None:
+        return plan.peak_buffers
+    name = "strips of rows" if plan.peak == 0 else "scratch memory"
+    return (*plan.peak_buffers, Buffer(name, scratch.offset, scratch.size, plan.peak, plan.peak))
+
+
+def _less_ram(module: Module, rows: bool) -> str:
+    """What to do about the arena; a network of one image may be fed by rows, where it is not yet."""
+    narrower = "lower the resolution or the width of the layers that meet there"
+    ports = module.graph.inputs
+    one_image = len(ports) == 1 and len(ports[0].value.type.shape) == _IMAGE_RANK
+    return f"{narrower}, or feed rows: `mnet compile --feed rows`" if one_image and not rows else narrower
+
+
+_IMAGE_RANK = 4
+
+
+def _less_flash(constants: Sequence[Op]) -> str:
+    """What makes constants smaller without a narrower network: floats take four times the flash of bytes."""
+    floats = sum(op.type.byte_size for op in constants if op.type.element.is_float)
+    if 2 * floats > sum(op.type.byte_size for op in constants):
+        return "quantize the weights to int8"
+    return "leave out channels that hold one number whatever the input: `--fold-constant-channels`"
+
+
+def _place(module: Module, plan: Plan, met: Sequence[Buffer]) -> str | None:
+    """The line of the last layer whose result is one of the buffers at the peak."""
+    results = [value for value in plan.places if plan.buffer(value) in met]
+    names = {buffer.name for buffer in met} | {value.producer.name for value in results if value.producer}
     return next((str(op.location) for op in reversed(module.graph.operations) if op.name in names), None)
