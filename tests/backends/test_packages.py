@@ -63,6 +63,23 @@ def test_the_cmake_package_runs_in_qemu(package: CPackage, core: str, tmp_path: 
     assert "tiny: the largest of" in text
 
 
+def test_the_example_of_rows_holds_no_frame_and_answers_as_that_of_whole_images(tmp_path: Path) -> None:
+    require("cmake")
+    require("gcc")
+    module = small_mobilenet(size=32)
+    said = []
+    for folder, rows in (("whole", False), ("rows", True)):
+        files = pack(generate(module, options=Options(rows=rows)), "cmake", None)
+        write_folder(tmp_path / folder, files)
+        command(tmp_path, "cmake", "-S", folder, "-B", f"{folder}/build", "-DCMAKE_C_FLAGS=-Wall -Wextra -Werror")
+        shown = command(tmp_path, "cmake", "--build", f"{folder}/build", "--target", "run")
+        said.append([line for line in shown.splitlines() if line.startswith("tiny: ")])
+        assert ("_feed_rows(&context, row, 1)" in files["example/main.c"].decode()) == rows
+        assert ("_INPUT_" in files["example/main.c"].decode()) != rows
+    assert said[0] == said[1]
+    assert "the largest of" in said[0][0]
+
+
 def test_the_example_of_two_arenas_runs_from_two_memories_of_the_board(tmp_path: Path) -> None:
     for tool in ("cmake", "arm-none-eabi-gcc", "qemu-system-arm"):
         require(tool)
