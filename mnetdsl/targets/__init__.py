@@ -40,7 +40,7 @@ HOSTS: dict[str, str] = {
     "iree-cpu:x86-64-v3": "IREE module for x86-64 with AVX2 and FMA, Linux",
     "iree-cpu:x86-64-v4": "IREE module for x86-64 with AVX-512, Linux",
     "iree-vulkan": "IREE module (.vmfb) for Vulkan",
-    "iree-vulkan:simt": "the same with float kernels of our own, tiled through workgroup memory",
+    "iree-vulkan:simt": "the same with kernels of our own, tiled through workgroup memory",
 }
 """Targets that are no microcontroller -> what comes out."""
 

@@ -54,7 +54,7 @@ def emit(
     threads: int | None = None,
 ) -> Emitted:
     """The module as MLIR. `observe` names layers whose results are returned as well; `isa` is what own kernels are
-    made for, None for none of them; `simt` is for targets of that kind, `simt_kernels` lets their float layers
+    made for, None for none of them; `simt` is for targets of that kind, `simt_kernels` lets their layers
     run by own kernels as well. `bfloat` lets own kernels store maps in bfloat16 and says how to multiply it.
     `threads` is how many will run the module, None where nobody knows.
 

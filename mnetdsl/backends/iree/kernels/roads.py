@@ -11,6 +11,7 @@ from mnetdsl.backends.iree.kernels.layers import OWN_LAYERS, Workshop, chain
 from mnetdsl.backends.iree.kernels.simt.layers import SIMT_LAYERS
 from mnetdsl.backends.iree.kernels.workshop import OwnLayer, Shop
 from mnetdsl.backends.iree.quantized.kernels.layers import byte_layers
+from mnetdsl.backends.iree.quantized.kernels.simt_layers import SIMT_BYTE_LAYERS
 from mnetdsl.ir.core import Graph, Op, Value
 from mnetdsl.ir.location import Location
 from mnetdsl.passes.context import Remark
@@ -96,4 +97,4 @@ def vector_roads(shop: Workshop, graph: Graph, results: Collection[Value]) -> Ro
 
 def simt_roads(shop: Shop) -> Roads:
     """For targets of scalar invocations."""
-    return Roads(shop, SIMT_LAYERS, {})
+    return Roads(shop, SIMT_LAYERS, SIMT_BYTE_LAYERS)

@@ -9,6 +9,9 @@ from mnetdsl.backends.iree.integers import i32
 from mnetdsl.backends.iree.tensors import MlirValue, element_type, elementwise, number, shape_of, whole
 from mnetdsl.ir.types import ElementType
 
+BYTES = 4
+"""Of a word."""
+
 
 def widened(x: MlirValue, element: ElementType) -> MlirValue:
     """A stored number as i32; u8 arrives as signless i8."""
@@ -27,6 +30,12 @@ def saturated(x: MlirValue, zero_point: int, bounds: tuple[int, int], element: E
         x = arith.addi(x, number(zero_point, i32()))
     low, high = (number(bound, i32()) for bound in bounds)
     return arith.trunci(element_type(element), arith.minsi(arith.maxsi(x, low), high))
+
+
+def byte_of(word: MlirValue, place: int, signed: bool) -> MlirValue:
+    """Byte `place` of a word as i32."""
+    top = arith.shli(word, number(24 - 8 * place, i32())) if place < BYTES - 1 else word
+    return (arith.shrsi if signed else arith.shrui)(top, number(24, i32()))
 
 
 def widened_map(value: MlirValue, element: ElementType) -> MlirValue:

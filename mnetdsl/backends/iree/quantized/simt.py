@@ -16,7 +16,7 @@ from iree.compiler.dialects import arith, flow, linalg, tensor
 from mnetdsl.backends.iree.integers import NARROW, constant_of, i32
 from mnetdsl.backends.iree.kernels.language import Index, Position, accumulate, as_value
 from mnetdsl.backends.iree.quantized.layer import Numbers
-from mnetdsl.backends.iree.quantized.levels import saturated, widened
+from mnetdsl.backends.iree.quantized.levels import BYTES, byte_of, saturated, widened
 from mnetdsl.backends.iree.scope import Scope
 from mnetdsl.backends.iree.tensors import (
     Indexed,
@@ -34,9 +34,6 @@ from mnetdsl.ir.ops.dense import Dense
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
 from mnetdsl.ir.types import ElementType, Shape
 from mnetdsl.numerics.clamps import activation_range
-
-BYTES = 4
-"""Of a word."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +120,7 @@ class Looped:
             return arith.addi(sum, arith.muli(value, widened(weight, ElementType.I8)))
         signed = self.stored is not ElementType.U8
         for place in range(BYTES):
-            sum = arith.addi(sum, arith.muli(_byte(value, place, signed), _byte(weight, place, True)))
+            sum = arith.addi(sum, arith.muli(byte_of(value, place, signed), byte_of(weight, place, True)))
         return sum
 
 
@@ -189,12 +186,6 @@ def fits_byte(filter: np.ndarray) -> bool:
 
 def _at(values: MlirValue, at: Position) -> MlirValue:
     return tensor.ExtractOp(values, [as_value(at)]).result
-
-
-def _byte(word: MlirValue, place: int, signed: bool) -> MlirValue:
-    """Byte `place` of a word as i32."""
-    top = arith.shli(word, number(24 - 8 * place, i32())) if place < BYTES - 1 else word
-    return (arith.shrsi if signed else arith.shrui)(top, number(24, i32()))
 
 
 def _both(left: MlirValue | None, right: MlirValue | None) -> MlirValue | None:

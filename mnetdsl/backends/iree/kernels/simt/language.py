@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from iree.compiler import ir as mlir
 from iree.compiler.dialects import arith, gpu, memref, scf
@@ -28,10 +29,10 @@ def barrier() -> None:
     gpu.barrier()
 
 
-def shared(size: int) -> Memory:
-    """Memory of the workgroup for `size` values of float32."""
+def shared(size: int, element: Any = None) -> Memory:
+    """Memory of the workgroup for `size` values of `element`, None for float32."""
     space = mlir.Attribute.parse("#gpu.address_space<workgroup>")
-    type = mlir.MemRefType.get([size], mlir.F32Type.get(), memory_space=space)
+    type = mlir.MemRefType.get([size], element or mlir.F32Type.get(), memory_space=space)
     return Memory(memref.alloc(type, [], []))
 
 
