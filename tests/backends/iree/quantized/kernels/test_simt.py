@@ -7,12 +7,14 @@ import re
 import numpy as np
 import pytest
 
+import mnetdsl
 from mnetdsl.backends.iree.emission import emit
 from mnetdsl.backends.iree.package import generate
 from mnetdsl.backends.iree.runner import PackageRunner
 from mnetdsl.interpreter import run
 from mnetdsl.ir.core import Module, Value
 from mnetdsl.ir.types import ElementType, Storage
+from mnetdsl.passes.pipelines import optimize
 from tests.backends.iree.harness import inputs_of, require_target
 from tests.backends.iree.quantized.cases import I8, I16, U8, QuantizedMaker, storage
 
@@ -159,3 +161,13 @@ def test_random_layers_have_the_interpreters_bits(seed: int) -> None:
     wrong, kernels = differing(outputs_of(maker, values))
     assert sum(wrong.values()) == 0
     assert any(kernel is not None for kernel in kernels.values())
+
+
+@pytest.mark.slow
+def test_a_network_has_the_interpreters_bits() -> None:
+    """MobileNetV1, small in every way: kernels between windows and a mean on linalg."""
+    network = mnetdsl.load("mobilenet_v1", alpha=0.25, resolution=32, classes=10).with_weights("random:3")
+    pictures = np.random.default_rng(4).integers(0, 256, (8, 32, 32, 3), np.uint8)
+    wrong, kernels = differing(optimize(network.quantize([pictures]).module))
+    assert sum(wrong.values()) == 0
+    assert sum(kernel is not None for kernel in kernels.values()) == 14
