@@ -58,6 +58,8 @@ class Chosen:
         if bands is None:
             return "layers run whole"
         rows = "a row" if bands.band == 1 else f"{bands.band} rows"
+        if not bands.last:
+            return f"layers run by rows wherever that takes less memory, {rows} at a time"
         return f"layers up to `{bands.last}` run by rows, {rows} at a time"
 
 
@@ -123,7 +125,9 @@ class _Trade:
         return Chosen(replace(self.options, rows=False, bands=None), self.total, self.whole.plan.arena_bytes)
 
     def by_rows(self, budget: int, best: Chosen | None) -> Chosen | None:
-        """Tries fronts by what they need at least, of each the smallest band that is fast enough."""
+        """Tries fronts by what they need at least, of each the smallest band that is fast enough, and single rows of
+        least memory, where layers behind the front run by rows as well.
+        """
         fronts = self._fronts()
         choices = choices_of(self.module, self.options.core) if fronts else {}
         image = self.module.graph.inputs[0].value
@@ -152,6 +156,10 @@ class _Trade:
                 best = chosen
             else:
                 push(number, position + 1)
+        if fronts:
+            chosen, _ = self._lowered(Bands())
+            if chosen.instructions <= budget and (best is None or chosen.arena < best.arena):
+                best = chosen
         return best
 
     def _fronts(self) -> list[Front]:

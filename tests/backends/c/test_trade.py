@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 import mnetdsl
 from mnetdsl.backends.c import Options
 from mnetdsl.backends.c.host import HostRunner
+from mnetdsl.backends.c.rows import plan_row_memory
 from mnetdsl.backends.c.trade import Chosen, choose
 from mnetdsl.backends.qemu.measurement import measure
 from mnetdsl.cli.main import main
@@ -197,3 +198,13 @@ def test_the_remark_of_the_api_says_which_way_was_taken(tmp_path: Any) -> None:
     files = network.compile("cortex-m4", instructions=ALL, remark=said.append)
     assert "run by rows" in said[0].message
     assert b"stored_feed_rows" in files["stored.h"]
+
+
+def test_without_a_tight_budget_memory_is_the_least_that_rows_take() -> None:
+    """Layers behind a squeeze-and-excite run by rows as well."""
+    from benchmarks.mcu import made_up
+
+    module = made_up("mobilenet_v3_small", {"alpha": 0.35, "resolution": 64, "classes": 4})
+    least = plan_row_memory(module, core=M4.core)
+    assert least.plan.arena_bytes < plan_row_memory(module, core=M4.core, wanted=Bands(behind=False)).plan.arena_bytes
+    assert choose(module, M4, ALL).arena == least.plan.arena_bytes
