@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mnetdsl.diagnostics import ExitCode, MnetError, error
@@ -77,6 +77,23 @@ def check_threads(target: str, threads: int | None) -> None:
                 "MN2006",
                 f"--threads means nothing for `{target}`",
                 help="leave it out: only IREE modules for CPUs run on several threads",
+            ),
+            exit_code=ExitCode.USAGE,
+        )
+
+
+def check_sizes(target: str, sizes: Mapping[str, int | None]) -> None:
+    """Raises `MnetError` MN1401 where `target` has no budget that `sizes`, option -> bytes, could be.
+
+    Modules of IREE have no arena of their own, and lie in files.
+    """
+    given = [option for option, size in sizes.items() if size is not None]
+    if given and not makes_c(target):
+        raise MnetError(
+            error(
+                "MN1401",
+                f"{given[0]} means nothing for `{target}`",
+                help="leave it out: only generated C is held to a budget of flash and RAM",
             ),
             exit_code=ExitCode.USAGE,
         )

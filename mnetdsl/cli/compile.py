@@ -101,7 +101,14 @@ def command(
     files in DIR are left alone. The same input gives the same bytes.
     """
     from mnetdsl.backends.packages import check_package
-    from mnetdsl.backends.targets import ACCURACY, INSTRUCTIONS, check_precision, check_target, check_threads
+    from mnetdsl.backends.targets import (
+        ACCURACY,
+        INSTRUCTIONS,
+        check_precision,
+        check_sizes,
+        check_target,
+        check_threads,
+    )
     from mnetdsl.cli.console import print_json, print_table, talk, working
     from mnetdsl.files import format_size
 
@@ -110,6 +117,7 @@ def command(
         check_package(package)
     check_precision(target, precision)
     check_threads(target, threads)
+    check_sizes(target, {"--flash": flash, "--ram": ram})
     network = load_with_weights(file, parameters, model, weights)
     with working(f"compiling {network.name} for {target}"):
         said: list[Remark] = []

@@ -6,6 +6,10 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
+
+from mnetdsl.cli.main import main
+from mnetdsl.diagnostics import ExitCode
 from tests.cli.conftest import NETWORK
 from tests.cli.process import mnet, refused
 from tests.toolchain import require
@@ -128,3 +132,10 @@ def test_a_deployment_for_a_part_is_held_to_its_memories(folder: Path) -> None:
 def test_a_deployment_for_an_unknown_target_is_refused_with_the_one_it_means(folder: Path) -> None:
     (folder / "tiny.mnet").write_text(NETWORK + DEPLOY.replace("cortex_m4", "cortexm4").replace("RAM", "64K"))
     assert "did you mean `cortex_m4`?" in refused(mnet("check", "tiny.mnet", cwd=folder), "MN0610")
+
+
+@pytest.mark.parametrize("option", ["--ram", "--flash"])
+def test_a_module_of_iree_has_no_budget(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["compile", "mobilenet_v1", "--target", "iree-cpu", option, "5K", "-o", "nowhere"]
+    assert main(arguments) == ExitCode.USAGE
+    assert f"{option} means nothing for `iree-cpu`" in capsys.readouterr().err
