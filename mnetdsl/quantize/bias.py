@@ -69,15 +69,14 @@ def correction(seen: Floats, given: Floats, function: Function | None) -> Double
         slope = (function(moved + _REACH) - function(moved - _REACH)) / (2 * _REACH)
         square = np.einsum("po,po->o", slope, slope, dtype=np.float64)
         step = np.einsum("po,po->o", slope, wanted - results, dtype=np.float64) / (square + _DAMPING * len(seen))
-        moved = given + (found + step).astype(np.float32)
-        results = function(moved)
-        cost = _cost(wanted, results)
+        further = given + (found + step).astype(np.float32)
+        tried = function(further)
+        cost = _cost(wanted, tried)
         better = cost < least
-        found, least = np.where(better, found + step, found), np.where(better, cost, least)
         if not better.any():
             break
-        moved = given + found.astype(np.float32)
-        results = function(moved)
+        found, least = np.where(better, found + step, found), np.where(better, cost, least)
+        moved, results = np.where(better, further, moved), np.where(better, tried, results)
     # Where numbers are far larger or smaller than the function's bends, slopes over fixed steps say little.
     clearly_better = _cost(wanted, function(given + mean.astype(np.float32))) < least / 2
     return np.where(clearly_better, mean, found)

@@ -203,49 +203,37 @@ def _report_not_finite(arrays: Mapping[str, NDArray[np.generic]], path: str) -> 
             others = int(array.size - np.count_nonzero(finite)) - 1
             more = f", and {others} more" if others else ""
             lines.append(f"{name}  {array[index]} at [{', '.join(map(str, index))}]{more}")
-    if not lines:
-        return []
-    return [
-        error(
-            "MN0706",
-            f"{count(len(lines), 'tensor')} with values that are not finite",
-            location=path,
-            notes=listing(lines[:MAX_LISTED], len(lines)),
-            help="the training diverged or the file is damaged: take an earlier checkpoint",
-        )
-    ]
+    help = "the training diverged or the file is damaged: take an earlier checkpoint"
+    return _listed("MN0706", "tensor", "with values that are not finite", lines, path, help)
 
 
 def _report_negative(
     arrays: Mapping[str, NDArray[np.generic]], expected: Mapping[str, Expected], path: str
 ) -> list[Diagnostic]:
     lines = _first_of(arrays, expected, "variance", lambda array: np.signbit(array) & (array != 0))
-    if not lines:
-        return []
-    return [
-        error(
-            "MN0707",
-            f"{count(len(lines), 'variance')} below 0",
-            location=path,
-            notes=listing(lines[:MAX_LISTED], len(lines)),
-            help="is `running_var` exchanged with `running_mean` or `bias` in this file?",
-        )
-    ]
+    help = "is `running_var` exchanged with `running_mean` or `bias` in this file?"
+    return _listed("MN0707", "variance", "below 0", lines, path, help)
 
 
 def _report_scales(
     arrays: Mapping[str, NDArray[np.generic]], expected: Mapping[str, Expected], path: str
 ) -> list[Diagnostic]:
     lines = _first_of(arrays, expected, "filter_scale", lambda array: np.less_equal(array, 0.0))
+    help = "a filter of zeros may have any scale above 0; `mnet quantize` writes such files"
+    return _listed("MN0716", "layer", "with weight scales that are not above 0", lines, path, help)
+
+
+def _listed(code: str, noun: str, wrong: str, lines: list[str], path: str, help: str) -> list[Diagnostic]:
+    """One diagnostic for all `lines`, a line each `noun` that is `wrong`; none for none."""
     if not lines:
         return []
     return [
         error(
-            "MN0716",
-            f"{count(len(lines), 'layer')} with weight scales that are not above 0",
+            code,
+            f"{count(len(lines), noun)} {wrong}",
             location=path,
             notes=listing(lines[:MAX_LISTED], len(lines)),
-            help="a filter of zeros may have any scale above 0; `mnet quantize` writes such files",
+            help=help,
         )
     ]
 

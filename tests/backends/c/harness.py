@@ -26,6 +26,11 @@ Array = NDArray[Any]
 STRICT = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror")
 
 
+def sources(program: Path) -> dict[str, bytes]:
+    """A C program of these tests with the header that it reads its statuses by."""
+    return {path.name: path.read_bytes() for path in (program, Path(__file__).parent / "expect.h")}
+
+
 class Cases:
     """A module of independent cases, each a chain: input, clamp, the case, clamp, output.
 

@@ -1,21 +1,13 @@
 /* Rows as they come give the bits of the whole image; every wrong call gives its status, and memory outside the arena is
  * untouched. */
+#include "expect.h"
 #include "tiny.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define HEIGHT TINY_INPUT_IMAGE_HEIGHT
 #define ROW (TINY_INPUT_IMAGE_ELEMENTS / HEIGHT)
 #define SCORES sizeof(float) * TINY_OUTPUT_SCORES_ELEMENTS
-#define EXPECT(call, status) \
-    do { \
-        const long found = (long)(call); \
-        if (found != (long)(status)) { \
-            printf("line %d: %s gives %ld\n", __LINE__, #call, found); \
-            failures++; \
-        } \
-    } while (0)
 
 static uint8_t image[TINY_INPUT_IMAGE_ELEMENTS], second_image[TINY_INPUT_IMAGE_ELEMENTS];
 static float expected[TINY_OUTPUT_SCORES_ELEMENTS], second_expected[TINY_OUTPUT_SCORES_ELEMENTS];

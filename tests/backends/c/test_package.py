@@ -23,7 +23,7 @@ from mnetdsl.ir.core import Module
 from mnetdsl.ir.ops import FLOAT_OPERATIONS
 from mnetdsl.ir.ops.activation import UNARY_FUNCTIONS
 from mnetdsl.ir.types import ElementType
-from tests.backends.c.harness import STRICT, Array, Cases, assert_same, random_inputs, run_command, write
+from tests.backends.c.harness import STRICT, Array, Cases, assert_same, random_inputs, run_command, sources, write
 from tests.backends.c.networks import Network, random_network, small_mobilenet
 from tests.golden import Golden
 from tests.toolchain import require
@@ -222,7 +222,7 @@ def test_misuse_gives_the_stated_status(tmp_path: Path) -> None:
     require("gcc")
     module = small_mobilenet()
     package = generate(module)
-    folder = write(tmp_path, {**package.files, "misuse.c": (HERE / "misuse.c").read_bytes()})
+    folder = write(tmp_path, {**package.files, **sources(HERE / "misuse.c")})
     flags = ["-std=c99", *STRICT, "-DTINY_LAYER_NAMES=1", "-fsanitize=address,undefined"]
     run_command(["gcc", *flags, "misuse.c", "tiny.c", "tiny_weights.c", "-lm", "-o", "misuse"], folder)
     run_command(["./misuse"], folder)

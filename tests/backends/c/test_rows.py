@@ -23,7 +23,7 @@ from mnetdsl.interpreter import run
 from mnetdsl.ir.core import Module, Value
 from mnetdsl.plan.rows import Bands
 from mnetdsl.targets import CORES
-from tests.backends.c.harness import STRICT, random_inputs, run_command
+from tests.backends.c.harness import STRICT, random_inputs, run_command, sources
 from tests.backends.c.networks import small_mobilenet
 from tests.backends.c.quantized.layers import Layers, different
 from tests.backends.c.quantized.test_networks import I8, quantized
@@ -122,7 +122,7 @@ def _fitting(settings: dict[str, Any], value: Value, filter: tuple[int, int]) ->
 def test_wrong_calls_and_all_ways_to_feed(tmp_path: Path) -> None:
     require("gcc")
     package = generate(small_mobilenet(), options=options(None))
-    write_folder(tmp_path, {**package.files, "rows.c": (HERE / "rows.c").read_bytes()})
+    write_folder(tmp_path, {**package.files, **sources(HERE / "rows.c")})
     flags = ["-std=c99", *STRICT, "-fsanitize=address,undefined"]
     run_command(["gcc", *flags, "rows.c", "tiny.c", "tiny_weights.c", "-lm", "-o", "rows"], tmp_path)
     run_command(["./rows"], tmp_path)

@@ -1,17 +1,8 @@
 /* An int8 model under every wrong call, and two contexts whose inferences take turns. */
+#include "expect.h"
 #include "net.h"
 
-#include <stdio.h>
 #include <string.h>
-
-#define EXPECT(call, status) \
-    do { \
-        const long found = (long)(call); \
-        if (found != (long)(status)) { \
-            printf("line %d: %s gives %ld\n", __LINE__, #call, found); \
-            failures++; \
-        } \
-    } while (0)
 
 #define GUARD 64
 

@@ -21,6 +21,7 @@ from mnetdsl.sema.quantization import QuantizedTensor
 from mnetdsl.source import SourceFile
 from mnetdsl.targets import CORES
 from mnetdsl.weights.random import random_weights
+from tests.backends.c.harness import sources
 from tests.backends.c.quantized.test_networks import I8, I16, U8, quantized
 from tests.toolchain import require
 
@@ -35,7 +36,7 @@ def test_wrong_calls_have_their_status_and_contexts_do_not_disturb_each_other(co
     module = quantized("mobilenet_v2", I8, alpha=0.35, resolution=32, classes=10)
     files = generate(module, "net", Options(core=CORES[core] if core else None)).files
     folder = tmp_path / "net"
-    write_folder(folder, {**files, "misuse.c": (HERE / "misuse.c").read_bytes()})
+    write_folder(folder, {**files, **sources(HERE / "misuse.c")})
     command = ["gcc", *SANITIZED, "-Wall", "-Wextra", "-Werror", "misuse.c", "net.c", "net_weights.c", "-lm"]
     subprocess.run([*command, "-o", "misuse"], cwd=folder, check=True)
     done = subprocess.run(["./misuse"], cwd=folder, capture_output=True, text=True, check=False)

@@ -153,15 +153,22 @@ def _on_lines(op: Conv2d, stored: NDArray[np.int8], finish: Finish, emitter: Emi
     arguments = (
         f"{emitter.prefix}_{kernel}",
         pointwise.shape(groups, size, outputs, finish, emitter, step=op.strides[1] * inputs),
+        *_gathered(op, emitter),
+        *map(str, (pitch, op.type.shape[1])),
+        stream,
+    )
+    return (Call("helium_window", arguments),)
+
+
+def _gathered(op: Conv2d, emitter: Emitter) -> tuple[str, ...]:
+    """Arguments of drivers that gather windows in front of a kernel: from where, with what beside the map, to where."""
+    return (
         window_of(op).table(emitter),
         str(grid(op.input.type).zero_point),
         emitter.address(op.input),
         emitter.address(op.result),
         emitter.scratch(ElementType.I8),
-        *map(str, (pitch, op.type.shape[1])),
-        stream,
     )
-    return (Call("helium_window", arguments),)
 
 
 def _offset(pointer: str, elements: int) -> str:
@@ -174,11 +181,7 @@ def _on_patches(op: Conv2d, finish: Finish, stream: str, emitter: Emitter) -> tu
     arguments = (
         f"{emitter.prefix}_{kernel}",
         pointwise.shape(pointwise.Groups(1, lanes, lanes), patch, op.type.shape[3], finish, emitter),
-        window_of(op).table(emitter),
-        str(grid(op.input.type).zero_point),
-        emitter.address(op.input),
-        emitter.address(op.result),
-        emitter.scratch(ElementType.I8),
+        *_gathered(op, emitter),
         *map(str, (_patches(op), op.type.shape[1])),
         stream,
     )
