@@ -55,7 +55,8 @@ def command(
 
     FILE is a .mnet file, a folder that holds one, or a network of the zoo. No weights are needed. Parameters are
     the trained ones, batch-norm scale and offset included. Rows of the text join a layer with the batch norm and
-    the activation behind it; --format json has them one by one. RAM is the arena of the generated C.
+    the activation behind it; --format json has them one by one. RAM is the arena of portable C; with --target it is
+    that of the target's C, which has kernels of its own.
 
     With --target, weights count: those named, else made-up ones. Instructions are predicted from kernels measured in
     QEMU; flash and RAM are exact, for which the network is compiled and linked. --feed and --instructions say which C
@@ -67,7 +68,7 @@ def command(
         raise click.UsageError("--feed and --instructions need a --target")
     device = None if target is None else _device(target)
     network = load_network(file, parameters, model)
-    summary, plan = network.summary(), _plan(network)
+    summary, plan = network.summary(), _plan(network) if device is None else None
     forecast = None
     if device is not None:
         ready = network.with_weights(_weights(network, weights))
@@ -151,7 +152,7 @@ def _names(names: Sequence[str], most: int = 6) -> str:
 
 
 def _plan(network: Network) -> Plan | None:
-    """The arena of generated C; None for a network that C cannot run, which is no reason to hide its shapes."""
+    """The arena of portable C; None for a network that C cannot run, which is no reason to hide its shapes."""
     from mnetdsl.diagnostics import MnetError
 
     try:
@@ -170,7 +171,7 @@ def _memory_json(plan: Plan) -> dict[str, object]:
 
 def _print_memory(plan: Plan) -> None:
     peak = " and ".join(buffer.name for buffer in plan.peak_buffers)
-    print(f"{plan.arena_bytes:,} bytes of RAM as C (at least {plan.lower_bound:,}){': ' + peak if peak else ''}")
+    print(f"{plan.arena_bytes:,} bytes of RAM as portable C (at least {plan.lower_bound:,}){': ' + peak if peak else ''}")
 
 
 def _print_text(summary: Summary) -> None:

@@ -61,8 +61,11 @@ def test_summary_says_so_on_the_command_line(capsys: pytest.CaptureFixture[str])
     text = capsys.readouterr().out
     assert "ON CORTEX-M4" in text
     assert "flash" in text
+    assert [line.split()[0] for line in text.splitlines() if "RAM" in line.split()] == ["RAM"]
     assert main([*small, "--target", "cortex-m4", "--format", "json"]) == 0
-    total = json.loads(capsys.readouterr().out)["target"]["total"]
+    described = json.loads(capsys.readouterr().out)
+    assert described["memory"] is None
+    total = described["target"]["total"]
     assert total["flash"] == total["code"] + total["constants"]
     assert total["ram"] == total["arena"] + total["context"] + total["variables"]
     assert main([*small, "--target", "host-c"]) == 2

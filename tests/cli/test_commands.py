@@ -96,7 +96,7 @@ def test_summary_for_people() -> None:
     assert stem.split() == ["stem.conv", "conv2d", "batch_norm", "relu6", "112x112x32", "928", "10,838,016"]
     assert "3,504,872 parameters, 300.77 M multiply-accumulates" in text
     plan = mnetdsl.load("mobilenet_v2").plan()
-    assert f"{plan.arena_bytes:,} bytes of RAM as C (at least {plan.lower_bound:,})" in text
+    assert f"{plan.arena_bytes:,} bytes of RAM as portable C (at least {plan.lower_bound:,})" in text
 
 
 def test_summary_for_scripts() -> None:
