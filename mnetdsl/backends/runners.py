@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from mnetdsl.diagnostics import ExitCode, MnetError, error
 from mnetdsl.diagnostics.suggest import did_you_mean
-from mnetdsl.targets import target_name
+from mnetdsl.targets import find_device, target_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,25 +87,43 @@ RUNNERS: dict[str, Callable[[Module], Runner]] = {
 """Makes the runner of a backend; imports it only then."""
 
 
+def runner_of(target: str) -> str | None:
+    """The backend that runs what is compiled for a target; None where none does, and for what is no target."""
+    if target in RUNNERS:
+        return target
+    device = find_device(target)
+    if device is None:
+        return "c" if target == "host-c" else None
+    return f"qemu:{device.core.name}" if device.core.name in _CORES else None
+
+
 def check_backend(name: str) -> None:
     """Raises `MnetError` MN1102 for a name that is not in `RUNNERS`, before anything is loaded or built."""
-    if name not in RUNNERS:
-        target = target_name(name)
-        suggestion = None if target else did_you_mean(name, list(RUNNERS))
+    if name in RUNNERS:
+        return
+    target = target_name(name.removeprefix("qemu:").removesuffix(ROWS))
+    meant = did_you_mean(name, list(RUNNERS)) if target is None else runner_of(target)
+    if meant is not None and name.endswith(ROWS) and f"{meant}{ROWS}" in RUNNERS:
+        meant += ROWS
+    message = f"nothing runs networks under the name `{name}`"
+    compiled = None
+    if target is not None and target != meant:
+        message = f"nothing here runs networks for the target `{target}`"
         compiled = f"compile for it here and run it there: `mnet compile --target {target}`"
-        raise MnetError(
-            error(
-                "MN1102",
-                f"nothing here runs networks for the target `{target}`"
-                if target
-                else f"nothing runs networks under the name `{name}`",
-                help=(
-                    *([compiled] if target else []),
-                    (f"did you mean `{suggestion}`? " if suggestion else "") + f"there are {', '.join(RUNNERS)}",
-                ),
+    raise MnetError(
+        error(
+            "MN1102",
+            message,
+            help=(
+                *([f"did you mean `{meant}`?"] if meant else []),
+                *([compiled] if compiled else []),
+                f"there are {', '.join(known for known in RUNNERS if not known.endswith(ROWS))}; "
+                f"`{ROWS}` behind c and qemu:CORE feeds rows",
+                "`mnet targets` lists them with the targets",
             ),
-            exit_code=ExitCode.USAGE,
-        )
+        ),
+        exit_code=ExitCode.USAGE,
+    )
 
 
 def make_runner(name: str, module: Module) -> Runner:

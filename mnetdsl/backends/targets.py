@@ -33,7 +33,12 @@ def check_target(target: str) -> str:
             error(
                 "MN1101",
                 f"there is no target `{target}`",
-                help=(f"did you mean `{suggestion}`? " if suggestion else "") + f"targets: {', '.join(NAMES)}",
+                help=(
+                    *([f"did you mean `{suggestion}`?"] if suggestion else []),
+                    f"there are the cores {', '.join(CORES)}, the parts {', '.join(BOARDS)}, and {', '.join(HOSTS)}",
+                    "another part goes by its core and sizes: --target cortex-m4 --ram 96K --flash 512K",
+                    "`mnet targets` says what each of them is",
+                ),
             ),
             exit_code=ExitCode.USAGE,
         )

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from mnetdsl.backends.qemu.machines import MACHINES
 from mnetdsl.backends.qemu.measurement import Measurement
 from mnetdsl.backends.qemu.measurement import measure as measure_on_board
-from mnetdsl.backends.runners import ROWS
+from mnetdsl.backends.runners import ROWS, runner_of
 from mnetdsl.bench import Request, Table
 from mnetdsl.diagnostics import ExitCode, MnetError, error
 from mnetdsl.diagnostics.suggest import did_you_mean
 from mnetdsl.images import random_input
+from mnetdsl.targets import target_name
 
 SEED = 1
 """Of the image that is run."""
@@ -97,13 +98,19 @@ def measure(request: Request) -> BoardReport:
 def check_core(core: str) -> None:
     """Raises `MnetError` MN2001 for what is no key of `MACHINES`."""
     if core not in MACHINES:
-        suggestion = did_you_mean(core, list(MACHINES)) if core else None
+        target = target_name(core)
+        near = did_you_mean(core, list(MACHINES)) if core else None
+        suggestion = runner_of(target) if target else f"qemu:{near}" if near else None
         names = ", ".join(f"qemu:{name}" for name in MACHINES)
         raise MnetError(
             error(
                 "MN2001",
                 f"no board with `{core}` is emulated" if core else "`qemu` alone does not say which core",
-                help=(f"did you mean `qemu:{suggestion}`? " if suggestion else "") + f"there are {names}",
+                help=(
+                    *([f"did you mean `{suggestion}`?"] if suggestion else []),
+                    f"there are {names}",
+                    *([f"`mnet summary --target {target}` says what flash and RAM it takes there"] if target else []),
+                ),
             ),
             exit_code=ExitCode.USAGE,
         )

@@ -104,6 +104,7 @@ def _weights(network: Network, given: str | None) -> str | None:
 
 
 def _print_forecast(found: Forecast) -> None:
+    from mnetdsl.backends.runners import runner_of
     from mnetdsl.cli.console import print_table
 
     rows = [
@@ -116,10 +117,9 @@ def _print_forecast(found: Forecast) -> None:
     print_table((f"ON {found.core.upper()}", "", "INSTRUCTIONS"), [*rows, ("total", "", total)], (False, False, True))
     print()
     if unknown:
-        print(
-            f"{unknown} layers run kernels that were not measured on {found.core}; "
-            "`mnet bench --on qemu:CORE` counts all"
-        )
+        emulator = runner_of(found.core)
+        counted = "no emulator counts them" if emulator is None else f"`mnet bench --on {emulator}` counts all"
+        print(f"{unknown} layers run kernels that were not measured on {found.core}; {counted}")
     if found.flash is None or found.ram is None:
         print(f"flash  {found.constants:,} bytes of constants; to know the code: {found.why}")
         print(f"RAM    {found.arena:,} bytes of arena")
@@ -171,7 +171,8 @@ def _memory_json(plan: Plan) -> dict[str, object]:
 
 def _print_memory(plan: Plan) -> None:
     peak = " and ".join(buffer.name for buffer in plan.peak_buffers)
-    print(f"{plan.arena_bytes:,} bytes of RAM as portable C (at least {plan.lower_bound:,}){': ' + peak if peak else ''}")
+    least = f"at least {plan.lower_bound:,}"
+    print(f"{plan.arena_bytes:,} bytes of RAM as portable C ({least}){': ' + peak if peak else ''}")
 
 
 def _print_text(summary: Summary) -> None:

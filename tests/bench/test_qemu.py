@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mnetdsl.bench.qemu import check_core
+from mnetdsl.diagnostics import MnetError
 from tests.cli.process import ROOT, mnet, refused
 from tests.toolchain import require
 
@@ -70,3 +72,19 @@ def test_unknown_cores_and_options_of_processors_are_refused() -> None:
 def test_a_missing_tool_is_said_in_words(tmp_path: Path) -> None:
     text = refused(mnet("bench", DIGITS, "--on", "qemu:cortex-m4", PATH=str(tmp_path)), "MN1901")
     assert "apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi" in text
+
+
+@pytest.mark.parametrize(
+    ("machine", "said"),
+    [
+        ("cortex-m5", "did you mean `qemu:cortex-m55`?"),
+        ("stm32f407", "did you mean `qemu:cortex-m4`?"),
+        ("cortex-m0plus", "`mnet summary --target cortex-m0plus` says"),
+    ],
+)
+def test_a_machine_that_is_not_emulated_names_what_to_do(machine: str, said: str) -> None:
+    with pytest.raises(MnetError) as refused:
+        check_core(machine)
+    (message,) = refused.value.diagnostics
+    assert any(said in line for line in message.help)
+    assert machine == "cortex-m5" or not any("cortex-m7`?" in line for line in message.help)

@@ -217,6 +217,28 @@ def test_a_target_that_nothing_here_runs_is_told_from_an_unknown_name() -> None:
     assert "mnet compile --target iree-cpu:riscv64" in message.help[0]
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("host-c", "c"),
+        ("stm32f407", "qemu:cortex-m4"),
+        ("qemu:stm32f407", "qemu:cortex-m4"),
+        ("qemu:m4", "qemu:cortex-m4"),
+        ("qemu:rp2350:rows", "qemu:cortex-m33:rows"),
+    ],
+)
+def test_the_name_of_a_target_leads_to_the_backend_that_runs_it(written: str, meant: str) -> None:
+    with pytest.raises(MnetError, match="MN1102") as refused:
+        validate(network(), [written])
+    assert refused.value.diagnostics[0].help[0] == f"did you mean `{meant}`?"
+
+
+def test_a_core_that_is_not_emulated_is_not_taken_for_another() -> None:
+    with pytest.raises(MnetError, match="MN1102") as refused:
+        validate(network(), ["qemu:cortex-m0plus"])
+    assert "mnet compile --target cortex-m0plus" in refused.value.diagnostics[0].help[0]
+
+
 def test_missing_weights_are_refused() -> None:
     module = network()
     del module.resources["stem.weight"]
