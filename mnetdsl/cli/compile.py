@@ -24,6 +24,17 @@ if TYPE_CHECKING:
     from mnetdsl.sema.values import Constant
 
 
+def parse_images(context: click.Context, option: click.Parameter, value: str | None) -> int | None:
+    """How many images a self-test has, at least one."""
+    if value is None:
+        return None
+    if not value.isdecimal() or int(value) < 1:
+        raise click.BadParameter(
+            f"{value!r} is no number of images; write for instance --selftest 2, or behind FILE --selftest alone"
+        )
+    return int(value)
+
+
 @click.command(
     epilog="""\b
 Examples:
@@ -31,7 +42,7 @@ Examples:
   mnet compile mobilenet_v2 --weights random:1 --target iree-cpu -o build/v2
   mnet compile mobilenet_v2 --weights random:1 --target iree-cpu --precision bf16 -o build/v2-bf16
   mnet compile net.mnet --target cortex-m4 --ram 64K --flash 512K -o build/net
-  mnet compile net.mnet --target stm32f407 --selftest 1 -o build/net
+  mnet compile net.mnet --target stm32f407 --selftest -o build/net
   mnet compile net.mnet --target cortex-m4 --package cmake -o build/firmware
   mnet compile net.mnet --target cortex-m4 --feed rows -o build/firmware
   mnet compile net.mnet --target cortex-m4 --instructions 8M -o build/firmware
@@ -50,9 +61,11 @@ Examples:
 @click.option("--flash", callback=parse_size, metavar="SIZE", help="Flash for it, such as 1M.")
 @click.option(
     "--selftest",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Embed N images and their answers in a file of its own, with which the C code checks itself.",
+    callback=parse_images,
+    is_flag=False,
+    flag_value="1",
+    metavar="[N]",
+    help="Embed N images (default: 1) and their answers in a file of its own, with which the C code checks itself.",
 )
 @click.option("--package", metavar="NAME", help="Pack C for a build system: cmake, with an example that QEMU runs.")
 @click.option(

@@ -53,7 +53,7 @@ def _run(arguments: list[str]) -> int:
         # Labels and names hold any character; pipes on Windows and the C locale do not. Python's stderr does the same.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        with mnet.make_context("mnet", arguments) as context:
+        with mnet.make_context("mnet", list(arguments)) as context:
             mnet.invoke(context)
         return ExitCode.OK
     except MnetError as problem:
@@ -63,7 +63,7 @@ def _run(arguments: list[str]) -> int:
         print(problem.format_message(), file=sys.stderr)
         return ExitCode.USAGE
     except click.UsageError as problem:
-        _show((_usage_diagnostic(problem),))
+        _show((_usage_diagnostic(problem, arguments),))
         return ExitCode.USAGE
     except click.exceptions.Exit as done:
         return done.exit_code
@@ -84,17 +84,23 @@ def _show(diagnostics: Sequence[Diagnostic]) -> None:
     show(diagnostics)
 
 
-def _usage_diagnostic(problem: click.UsageError) -> Diagnostic:
+def _usage_diagnostic(problem: click.UsageError, arguments: Sequence[str]) -> Diagnostic:
     """A mistake on the command line, in the look of all other messages."""
+    from mnetdsl.cli.commands import COMMANDS
     from mnetdsl.diagnostics import error
 
-    path = problem.ctx.command_path if problem.ctx is not None else "mnet"
+    path = "mnet" if problem.ctx is None else problem.ctx.command_path
+    if problem.ctx is None and arguments and arguments[0] in COMMANDS:
+        path = f"mnet {arguments[0]}"
     message = problem.format_message()
-    text, separator, hint = message.partition(" Did you mean ")
-    message = text.rstrip(".")
+    text, separator, hint = message.partition(" (Did you mean " if " (Did you mean " in message else " Did you mean ")
+    message = text.rstrip(".").replace(" requires an argument", " needs a value")
+    if separator.startswith(" ("):
+        hint = hint.removesuffix(")")
+    first = ("No ", "Missing ", "Got ", "Invalid ", "Option ")
     return error(
         "MN1401",
-        message[:1].lower() + message[1:] if message.startswith(("No ", "Missing ", "Got ", "Invalid ")) else message,
+        message[:1].lower() + message[1:] if message.startswith(first) else message,
         help=(*((f"did you mean {hint}",) if separator else ()), f"`{path} --help` lists what it takes"),
     )
 

@@ -50,6 +50,25 @@ def test_the_command_line_sets_a_budget(folder: Path) -> None:
     refused(mnet(*command, "--ram", "much", cwd=folder), "MN1401", exit_code=2)
 
 
+def test_a_selftest_without_a_number_has_one_image(folder: Path) -> None:
+    command = ("compile", "tiny.mnet", "--weights", "random:1", "--target", "host-c")
+    assert mnet(*command, "--selftest", "-o", "alone", cwd=folder).returncode == 0
+    assert mnet(*command, "--selftest", "1", "-o", "one", cwd=folder).returncode == 0
+    texts = [(folder / out / "tiny_selftest.c").read_text() for out in ("alone", "one")]
+    assert texts[0] == texts[1]
+    for wrong in ("0", "many", "1.5"):
+        said = refused(mnet(*command, "--selftest", wrong, "-o", "out", cwd=folder), "MN1401", exit_code=2)
+        assert "is no number of images" in said
+
+
+def test_an_option_without_its_value_names_the_command_that_lists_it(folder: Path) -> None:
+    said = refused(mnet("compile", "tiny.mnet", "--target", cwd=folder), "MN1401", exit_code=2)
+    assert "option '--target' needs a value" in said
+    assert "`mnet compile --help` lists" in said
+    said = refused(mnet("compile", "tiny.mnet", "--selftst", cwd=folder), "MN1401", exit_code=2)
+    assert "= help: did you mean one of: '--selftest', '--set'?" in said
+
+
 def test_a_selftest_is_embedded_and_passes_on_the_host(folder: Path) -> None:
     command = ("compile", "tiny.mnet", "--weights", "random:1", "--selftest", "2", "-o", "out")
     refused(mnet(*command, "--target", "iree-cpu", cwd=folder), "MN1105", exit_code=2)
