@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mnetdsl.backends.c import CPackage, Options, generate
@@ -47,6 +47,8 @@ class Forecast:
     arenas: tuple[Arena, ...] = ()
     peaks: tuple[tuple[str, ...], ...] = ()
     """Of each arena what meets where its lower bound is set."""
+    weights: int = 0
+    """Of the constants the tables of weights, which budgets count: `Program.weight_bytes`."""
 
     @property
     def instructions(self) -> int | None:
@@ -71,6 +73,7 @@ class Forecast:
                 "flash": self.flash,
                 "code": self.code,
                 "constants": self.constants,
+                "weights": self.weights,
                 "ram": self.ram,
                 "arena": self.arena,
                 "context": self.context,
@@ -105,21 +108,28 @@ def forecast(module: Module, options: Options) -> Forecast:
         LayerForecast(layer.name, layer.opcode, expected(core.name, costs))
         for layer, costs in zip(package.program.layers, package.costs, strict=True)
     )
-    arena, program = package.plan.arena_bytes, package.program
+    program = package.program
     met = [program.peak_buffers] if len(program.arenas) == 1 else [found.peak_buffers for found in program.arenas]
-    peaks = tuple(tuple(line.name for line in lines) for lines in met)
-    code: int | None
-    variables: int | None
-    context: int | None
+    found = Forecast(
+        core=core.name,
+        arena=package.plan.arena_bytes,
+        constants=program.weight_bytes,
+        code=None,
+        variables=None,
+        context=None,
+        why="",
+        layers=layers,
+        arenas=package.plan.arenas,
+        peaks=tuple(tuple(line.name for line in lines) for lines in met),
+        weights=program.weight_bytes,
+    )
     try:
         code, constants, variables, context = _linked(package, core)
     except MnetError as problem:
         if problem.diagnostics[0].code != "MN1901":
             raise
-        why = "; ".join(problem.diagnostics[0].help)
-        constants, code, variables, context = package.program.weight_bytes, None, None, None
-        return Forecast(core.name, arena, constants, code, variables, context, why, layers, package.plan.arenas, peaks)
-    return Forecast(core.name, arena, constants, code, variables, context, "", layers, package.plan.arenas, peaks)
+        return replace(found, why="; ".join(problem.diagnostics[0].help))
+    return replace(found, code=code, constants=constants, variables=variables, context=context)
 
 
 def _linked(package: CPackage, core: Core) -> tuple[int, int, int, int]:

@@ -121,6 +121,7 @@ def generate(
     threads: int | None = None,
     memories: Sequence[Memory] = (),
     bands: Bands | None = None,
+    flash: int | None = None,
 ) -> dict[str, bytes]:
     """Files of an optimized module for `target`, by name; C with a file of test vectors where some are given.
 
@@ -128,18 +129,23 @@ def generate(
     `packages.PACKAGES`: C with what a build system wants around it. `precision` is a key of `PRECISIONS`; what any but
     float32 costs is measured and told to `remark`. `rows`: C that takes its image row by row.
     `threads` is how many will run an IREE module, None for any number. `memories` are what RAM there is for C, the
-    fastest first, and `bands` how C by rows runs; None: in the least memory.
-    Raises `MnetError`, also where weights are not loaded.
+    fastest first, and `bands` how C by rows runs; None: in the least memory. `flash` is what the tables of C may take
+    in bytes.
+    Raises `MnetError`, also where weights are not loaded, and MN1104 with exit code 3 where `flash` is exceeded.
     """
     name = check_target(target)
     check_precision(name, precision)
     if makes_c(name):
         from mnetdsl.backends import c
+        from mnetdsl.backends.c.budget import over_flash
 
         device = find_device(name)
         core = None if device is None else device.core
         options = c.Options(selftest=selftest, core=core, rows=rows, bands=bands, memories=tuple(memories))
         generated = c.generate(module, module.name, options)
+        problems = tuple(over_flash(module, flash, generated.program.weight_bytes))
+        if problems:
+            raise MnetError(*problems, exit_code=ExitCode.OVER_BUDGET)
         if package is None:
             return generated.files
         from mnetdsl.backends.packages import pack

@@ -125,7 +125,10 @@ def _print_forecast(found: Forecast) -> None:
         print(f"RAM    {found.arena:,} bytes of arena")
         _print_arenas(found)
         return
-    print(f"flash  {found.flash:,} bytes: code {found.code:,}, constants {found.constants:,}")
+    print(
+        f"flash  {found.flash:,} bytes: code {found.code:,}, constants {found.constants:,}, "
+        f"{found.weights:,} of them weights"
+    )
     print(
         f"RAM    {found.ram:,} bytes: arena {found.arena:,}, context {found.context:,}, library {found.variables:,}; "
         "stack, inputs and outputs are the caller's"

@@ -30,6 +30,7 @@ def test_flash_and_ram_are_those_of_the_measured_image_to_the_byte(network: Modu
     said = forecast(network, Options(core=CORES[core]))
     found = measure(network, core, {port.name: random_input(port, 1) for port in network.graph.inputs})
     assert (said.code, said.constants, said.variables) == (found.code, found.constants, found.variables)
+    assert said.constants - 2048 < said.weights <= said.constants
     assert said.arena == found.arena
     assert said.flash == found.code + found.constants
     assert [layer.name for layer in said.layers] == [layer.name for layer in found.layers]

@@ -29,8 +29,8 @@ class Budget:
 def over_budget(module: Module, plan: Plan, budget: Budget, rows: bool = False) -> Iterator[Diagnostic]:
     """MN1103 and MN1104: required, available, excess, and the layer to blame, of an optimized module.
 
-    RAM is the arena, exactly, where the plan knows of memories in each of them; flash the constants, to which the code
-    of the kernels comes. `rows`: the plan is one of rows.
+    RAM is the arena, exactly, where the plan knows of memories in each of them; flash the constants as they are before
+    kernels lay them out (`over_flash` knows them exactly). `rows`: the plan is one of rows.
     """
     if budget.memories:
         yield from (_over_memory(module, plan, arena, budget, rows) for arena in plan.arenas if arena.excess)
@@ -44,14 +44,24 @@ def over_budget(module: Module, plan: Plan, budget: Budget, rows: bool = False) 
             help=_less_ram(module, rows),
             notes=f"at the peak meet {met}" if met else (),
         )
+    yield from over_flash(module, budget.flash)
+
+
+def over_flash(module: Module, flash: int | None, laid_out: int | None = None) -> Iterator[Diagnostic]:
+    """MN1104 where the constants exceed `flash` bytes, None for any number; the code of the kernels comes to them.
+
+    `laid_out`: bytes of the tables that kernels read (`Program.weight_bytes`), which are padded, interleaved and
+    hold factors that the graph has as attributes. None: what the graph's constants take, since the tables need weights.
+    """
     constants = sorted(module.graph.constants(), key=lambda op: (-op.type.byte_size, op.name))
-    flash = sum(op.type.byte_size for op in constants)
-    if budget.flash is not None and flash > budget.flash:
+    required = sum(op.type.byte_size for op in constants) if laid_out is None else laid_out
+    if flash is not None and required > flash:
         largest = constants[0]
+        state = " before kernels lay them out" if laid_out is None else ""
         yield error(
             "MN1104",
-            f"the constants need {flash:,} bytes of flash, {budget.flash:,} are available: "
-            f"{flash - budget.flash:,} too many",
+            f"the constants need {required:,} bytes of flash{state}, {flash:,} are available: "
+            f"{required - flash:,} too many",
             location=str(largest.location),
             help=f"lower the width multiplier, or {_less_flash(constants)}",
             notes=f"the largest is `{largest.name}` ({largest.type.byte_size:,} bytes)",
