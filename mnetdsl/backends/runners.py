@@ -34,8 +34,9 @@ class Runner(Protocol):
         inputs: by input port, `[N, …]` of the port's element type, one N for all; N is free.
         observe: layer names (`op.location.name`) whose results are wanted as well.
 
-        Returns outputs by port name and observed results by layer name, each `[N, …]`; where a layer and an output
-        share a name, it names the output. Raises `MnetError` where inputs do not fit the module or the backend fails.
+        Returns outputs by port name and observed results by layer name, each `[N, …]`, but for layers of which not
+        all rows are computed; where a layer and an output share a name, it names the output. Raises `MnetError` where
+        inputs do not fit the module or the backend fails.
         """
         ...
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnetdsl.backends.c import CPackage, Options, generate
-from mnetdsl.backends.c.observation import empty_result, showing_layers, shown_inputs, wanted_operations
+from mnetdsl.backends.c.observation import empty_result, showing_layers, shown_inputs, wanted_operations, whole_layers
 from mnetdsl.backends.c.render import host_files
 from mnetdsl.backends.c.toolchain import compile_objects, find_compiler, library_suffix, link_library
 from mnetdsl.diagnostics import ExitCode, MnetError, error
@@ -98,7 +98,7 @@ class HostRunner:
         graph = self._module.graph
         arrays = [np.ascontiguousarray(inputs[port.name]) for port in graph.inputs]
         outputs = {port.name: empty_result(port.value, batch) for port in graph.outputs}
-        wanted = wanted_operations(self._module, frozenset(observe) - outputs.keys())
+        wanted = whole_layers(self.package, wanted_operations(self._module, frozenset(observe) - outputs.keys()))
         layers = {name: empty_result(op.result, batch) for name, op in wanted.items()}
         for name, port_name in shown_inputs(self._module, wanted).items():
             layers[name][...] = inputs[port_name].reshape(layers[name].shape)

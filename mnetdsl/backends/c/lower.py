@@ -179,7 +179,7 @@ def assemble(
         ),
         program_hash="",
         weights_hash=_weights_hash(emitter),
-        selftest=_vectors(module, options.selftest, layers if rows is None else ()),
+        selftest=_vectors(module, options.selftest, layers, rows),
         rows=rows,
     )
     return replace(program, program_hash=_program_hash(program))
@@ -208,8 +208,13 @@ def arena_lines(buffers: Sequence[Buffer]) -> tuple[ArenaLine, ...]:
     )
 
 
-def _vectors(module: Module, test: SelfTest | None, layers: Sequence[Layer]) -> SelfTestVectors | None:
-    return None if test is None else selftest_vectors(module, test, [layer.name for layer in layers])
+def _vectors(
+    module: Module, test: SelfTest | None, layers: Sequence[Layer], rows: RowProgram | None
+) -> SelfTestVectors | None:
+    if test is None:
+        return None
+    made = {} if rows is None else rows.made
+    return selftest_vectors(module, test, [(layer.name, made.get(layer.index, layer.output_bytes)) for layer in layers])
 
 
 def arena_parameters(plan: Plan) -> tuple[str, ...]:

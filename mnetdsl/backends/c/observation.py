@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from mnetdsl.backends.c import CPackage
 from mnetdsl.ir.core import Module, Op, Value
 from mnetdsl.plan.storage import storage_root
 
@@ -30,6 +31,20 @@ def showing_layers(operations: Sequence[Op | None], wanted: Mapping[str, Op]) ->
         if layer is not None:
             sources.setdefault(layer, []).append(name)
     return sources
+
+
+def whole_layers(package: CPackage, wanted: Mapping[str, Op]) -> dict[str, Op]:
+    """Wanted operations of whose results all is made: by rows, what nobody reads is not."""
+    rows = package.program.rows
+    if rows is None:
+        return dict(wanted)
+    partial = {
+        name
+        for layer, names in showing_layers(package.operations, wanted).items()
+        for name in names
+        if rows.made.get(layer, wanted[name].type.byte_size) < wanted[name].type.byte_size
+    }
+    return {name: op for name, op in wanted.items() if name not in partial}
 
 
 def shown_inputs(module: Module, wanted: Mapping[str, Op]) -> dict[str, str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,6 +116,15 @@ class RowProgram:
     @property
     def row_elements(self) -> int:
         return self.image.elements // self.rows
+
+    @cached_property
+    def made(self) -> dict[int, int]:
+        """Bytes of each layer by rows that an inference makes: rows that nobody reads are not among them."""
+        found: Counter[int] = Counter()
+        for number in self.schedule:
+            if number < len(self.units) and self.units[number].output:
+                found[self.units[number].layer] += self.units[number].output_bytes
+        return found
 
     @property
     def number(self) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnetdsl.backends.c import Options, generate
-from mnetdsl.backends.c.observation import empty_result, showing_layers, shown_inputs, wanted_operations
+from mnetdsl.backends.c.observation import empty_result, showing_layers, shown_inputs, wanted_operations, whole_layers
 from mnetdsl.backends.qemu.exchange import Requests, encode_request, records
 from mnetdsl.backends.qemu.image import Build, Image
 from mnetdsl.backends.qemu.machines import MACHINES
@@ -38,7 +38,7 @@ class QemuRunner:
         batch = check_inputs(self._module, inputs)
         graph = self._module.graph
         outputs = {port.name: empty_result(port.value, batch) for port in graph.outputs}
-        wanted = wanted_operations(self._module, frozenset(observe) - outputs.keys())
+        wanted = whole_layers(self._package, wanted_operations(self._module, frozenset(observe) - outputs.keys()))
         layers = {name: empty_result(op.result, batch) for name, op in wanted.items()}
         for name, shown in shown_inputs(self._module, wanted).items():
             layers[name][...] = inputs[shown].reshape(layers[name].shape)

@@ -22,7 +22,11 @@ from mnetdsl.importers.tflite import import_tflite
 from mnetdsl.interpreter import run
 from mnetdsl.ir.core import Module, Value
 from mnetdsl.plan.rows import Bands
+from mnetdsl.sema import build
+from mnetdsl.source import SourceFile
 from mnetdsl.targets import CORES
+from mnetdsl.validate import validate
+from mnetdsl.weights.random import random_weights
 from tests.backends.c.harness import STRICT, random_inputs, run_command, sources
 from tests.backends.c.networks import small_mobilenet
 from tests.backends.c.quantized.layers import Layers, different
@@ -181,6 +185,21 @@ def test_a_run_has_one_result_and_nothing_goes_around_it() -> None:
         inside = {op for op, _ in run_}
         last = run_[-1][0]
         assert all(user in inside for op in inside - {last} for user in op.result.users)
+
+
+def test_a_layer_with_rows_that_nobody_reads_is_not_compared() -> None:
+    """A stride of 2 leaves the last row out, which is therefore not made."""
+    require("gcc")
+    text = "mnet 1\n\nmodel net() {\n  input image: u8[16, 16, 3]\n  x = conv2d(image, 4, kernel = 3) as first\n"
+    text += "  x = conv2d(x, 8, stride = 2) as second\n  output logits = dense(global_avg_pool(x), 4)\n}\n"
+    module = build(SourceFile("net.mnet", text)).module
+    module.resources.update(random_weights(module, 1))
+    found = validate(module, ["c:rows"])
+    (rows,) = (backend for backend in found.backends if backend.name == "c:rows")
+    assert rows.agrees
+    names = [layer.name for layer in rows.layers]
+    assert "second" in names
+    assert "first" not in names
 
 
 def test_the_same_network_gives_the_same_bytes() -> None:
