@@ -22,8 +22,10 @@ from mnetdsl.backends.iree.kernels.layers import Workshop
 from mnetdsl.backends.iree.kernels.roads import Road, Roads, simt_roads, vector_roads
 from mnetdsl.backends.iree.kernels.storage import simt_storage, storage_of
 from mnetdsl.backends.iree.kernels.workshop import Shop
+from mnetdsl.backends.iree.layout import LINALG
 from mnetdsl.backends.iree.ops import EMITTERS
 from mnetdsl.backends.iree.quantized import QUANTIZED_EMITTERS, SIMT_EMITTERS
+from mnetdsl.backends.iree.quantized.kernels.simt_layout import WordLayout
 from mnetdsl.backends.iree.scope import LayerEmitter, Scope
 from mnetdsl.backends.iree.tensors import tensor_type, unfused
 from mnetdsl.interpreter.frame import Frame
@@ -98,12 +100,14 @@ def _build(
         function = func.FuncOp(FUNCTION, signature)
     block = function.add_entry_block([_port_location(port) for port in graph.inputs])
     shared = {value for op in graph.operations for value in op.operands}.intersection(results)
-    scope = Scope(module.resources, NARROW if simt else WIDE)
+    executables = Executables(built.body)
+    layout = WordLayout(executables) if simt_kernels else LINALG
+    scope = Scope(module.resources, NARROW if simt else WIDE, layout)
     roads: Roads | None = None
     if simt_kernels:
-        roads = simt_roads(Shop(scope, Executables(built.body), simt_storage()))
+        roads = simt_roads(Shop(scope, executables, simt_storage()))
     elif isa is not None:
-        shop = Workshop(scope, Executables(built.body), storage_of(isa, bfloat, graph, results), isa, chaining)
+        shop = Workshop(scope, executables, storage_of(isa, bfloat, graph, results), isa, chaining)
         roads = vector_roads(shop, graph, results)
     for port, argument in zip(graph.inputs, block.arguments, strict=True):
         scope.bind(port.value, argument)

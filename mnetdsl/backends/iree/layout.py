@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import Protocol
 
 from iree.compiler import ir as mlir
 from iree.compiler.dialects import arith, tensor
@@ -88,3 +89,23 @@ def unpack(packed: Packed, shape: Shape) -> MlirValue:
     type = mlir.RankedTensorType.get([pixels, channels], packed.value.type.element_type)
     kept = tensor.ExtractSliceOp(type, rows, [], [], [], [0, 0], [pixels, channels], [1, 1]).result
     return reshaped(kept, shape)
+
+
+class Layout(Protocol):
+    """How values get from one form to the other: `pack` and `unpack`, or the same by other means."""
+
+    def pack(self, value: MlirValue, pitch: int) -> Packed: ...
+    def unpack(self, packed: Packed, shape: Shape) -> MlirValue: ...
+
+
+class LinalgLayout:
+    """By linalg."""
+
+    def pack(self, value: MlirValue, pitch: int) -> Packed:
+        return pack(value, pitch)
+
+    def unpack(self, packed: Packed, shape: Shape) -> MlirValue:
+        return unpack(packed, shape)
+
+
+LINALG: Layout = LinalgLayout()

@@ -11,7 +11,7 @@ from iree.compiler.dialects import arith
 from numpy.typing import NDArray
 
 from mnetdsl.backends.iree.integers import WIDE, Integers
-from mnetdsl.backends.iree.layout import Packed, pack, unpack
+from mnetdsl.backends.iree.layout import LINALG, Layout, Packed
 from mnetdsl.backends.iree.tensors import MlirValue, element_type, tensor_type
 from mnetdsl.ir.core import Op, Value
 from mnetdsl.ir.ops.constant import Constant
@@ -28,9 +28,13 @@ class Scope:
     for is made from the other, once.
     """
 
-    def __init__(self, resources: Mapping[str, NDArray[np.generic]], integers: Integers = WIDE) -> None:
+    def __init__(
+        self, resources: Mapping[str, NDArray[np.generic]], integers: Integers = WIDE, layout: Layout = LINALG
+    ) -> None:
         self.integers = integers
         """How the target computes products of 32-bit integers."""
+        self.layout = layout
+        """How one form of a value is made from the other."""
         self._resources = resources
         self._values: dict[Value, MlirValue] = {}
         self._packed: dict[Value, Packed] = {}
@@ -45,7 +49,7 @@ class Scope:
     def value(self, value: Value) -> MlirValue:
         """The emitted counterpart of an operand, a tensor of its type."""
         if value not in self._values:
-            self._values[value] = unpack(self._packed[value], value.type.shape)
+            self._values[value] = self.layout.unpack(self._packed[value], value.type.shape)
         return self._values[value]
 
     def optional(self, value: Value | None) -> MlirValue | None:
@@ -56,7 +60,7 @@ class Scope:
         found = self._packed.get(value)
         if found is not None and pitch in (None, found.pitch):
             return found
-        made = pack(self.value(value), pitch or value.type.shape[-1])
+        made = self.layout.pack(self.value(value), pitch or value.type.shape[-1])
         if found is None:
             self._packed[value] = made
         return made

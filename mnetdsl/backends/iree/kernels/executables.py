@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -10,7 +11,7 @@ from iree.compiler import ir as mlir
 from iree.compiler.dialects import arith, flow, func, stream
 
 from mnetdsl.backends.iree.kernels.bfloat import BITS, NAME
-from mnetdsl.backends.iree.kernels.language import Memory, MlirValue, Position, workgroup
+from mnetdsl.backends.iree.kernels.language import Index, Memory, MlirValue, Position, workgroup
 
 Grid = tuple[int, int]
 """Workgroups along two dimensions."""
@@ -78,12 +79,63 @@ class Simt:
         return f"#iree_codegen.translation_info<pipeline = {pipeline} workgroup_size = [{self.threads}, 1, 1]>"
 
 
+class Given:
+    """The numbers of a dispatch, inside of its kernel."""
+
+    def __init__(self, numbers: Mapping[str, MlirValue]) -> None:
+        self._numbers = numbers
+        index = mlir.IndexType.get()
+        self._indices = {name: Index(arith.index_cast(index, number)) for name, number in numbers.items()}
+
+    def __getitem__(self, name: str) -> Index:
+        return self._indices[name]
+
+    def value(self, name: str) -> MlirValue:
+        """As i32."""
+        return self._numbers[name]
+
+
+class Sized(Simt):
+    """Base of kernels of scalar invocations for maps of any size: what is a constant elsewhere comes with each dispatch
+    as one of `NUMBERS`, so that a driver compiles one kernel for all layers of a kind, not one a layer.
+
+    `emit` builds the work of one invocation; its memories are the inputs, then the output.
+    """
+
+    NUMBERS: ClassVar[tuple[str, ...]]
+
+    @property
+    def name(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Their elements."""
+        raise NotImplementedError
+
+    @property
+    def output(self) -> str:
+        return "i32"
+
+    def emit(self, group: tuple[Position, Position], given: Given, *memories: Memory) -> None:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Call:
+    """One dispatch of a `Sized` kernel: its workgroups, its numbers, and the elements of its output."""
+
+    grid: Grid
+    numbers: Mapping[str, int]
+    size: int
+
+
 class Executables:
     """The executables of a module under construction, in the order of first use."""
 
     def __init__(self, body: Any) -> None:
         self._body = body
-        self._symbols: dict[Kernel, str] = {}
+        self._symbols: dict[Kernel | Sized, str] = {}
         self._names: dict[str, int] = {}
 
     def dispatch(self, kernel: Kernel, arguments: Sequence[MlirValue]) -> list[MlirValue]:
@@ -91,10 +143,21 @@ class Executables:
         if kernel not in self._symbols:
             self._symbols[kernel] = self._symbol(kernel.name)
             _executable(self._body, self._symbols[kernel], kernel)
-        symbol = self._symbols[kernel]
-        entry = mlir.ArrayAttr.get([mlir.SymbolRefAttr.get([symbol, symbol])])
         results = [buffer.type for buffer in kernel.outputs]
+        entry = _entry(self._symbols[kernel])
         return list(flow.DispatchOp(results, [], entry, list(arguments), [], []).results)
+
+    def dispatch_sized(self, kernel: Sized, arguments: Sequence[MlirValue], call: Call) -> MlirValue:
+        """Runs `kernel` on flat tensors; its output is a new one."""
+        assert tuple(call.numbers) == kernel.NUMBERS, (kernel.name, tuple(call.numbers))
+        if kernel not in self._symbols:
+            self._symbols[kernel] = self._symbol(kernel.name)
+            _sized_executable(self._body, self._symbols[kernel], kernel)
+        groups = [arith.constant(mlir.IndexType.get(), count) for count in call.grid]
+        numbers = [arith.constant(_number_type(), number) for number in call.numbers.values()]
+        result = Buffer(call.size, kernel.output).type
+        entry = _entry(self._symbols[kernel])
+        return flow.DispatchOp([result], groups, entry, [*arguments, *numbers], [], []).results[0]
 
     def _symbol(self, name: str) -> str:
         """`name`, numbered where kernels of equal name differ in what the name leaves out."""
@@ -108,8 +171,62 @@ def _place(symbol: str) -> Any:
     return mlir.Location.name(symbol, mlir.Location.file(symbol, 1, 1))
 
 
+def _entry(symbol: str) -> Any:
+    return mlir.ArrayAttr.get([mlir.SymbolRefAttr.get([symbol, symbol])])
+
+
+def _number_type() -> Any:
+    return mlir.IntegerType.get_signless(32)
+
+
 def _executable(body: Any, symbol: str, kernel: Kernel) -> None:
     index = mlir.IndexType.get()
+    buffers = (*kernel.inputs, *kernel.outputs)
+    with _shell(body, symbol) as (export, inner):
+        with mlir.InsertionPoint(export.workgroup_count.blocks.append()), _place(symbol):
+            stream.ReturnOp([arith.constant(index, count) for count in (*kernel.grid, 1)])
+        binding = mlir.Type.parse("!stream.binding")
+        with _function(inner, symbol, [binding] * len(buffers), kernel) as arguments:
+            start = arith.constant(index, 0)
+            memories = [
+                Memory(stream.binding_subspan(buffer.memory, argument, start, []), bfloat=buffer.element == NAME)
+                for buffer, argument in zip(buffers, arguments, strict=True)
+            ]
+            kernel.emit((workgroup(0, kernel.grid[0]), workgroup(1, kernel.grid[1])), *memories)
+
+
+MOST = 1 << 28
+"""Elements of a buffer whose size is known only at run time: what its accesses are not checked against."""
+
+
+def _sized_executable(body: Any, symbol: str, kernel: Sized) -> None:
+    index = mlir.IndexType.get()
+    with _shell(body, symbol) as (export, inner):
+        counts = export.workgroup_count.blocks.append(index, index)
+        with mlir.InsertionPoint(counts), _place(symbol):
+            stream.ReturnOp([*counts.arguments, arith.constant(index, 1)])
+        binding = mlir.Type.parse("!stream.binding")
+        types = [binding] * len(kernel.inputs) + [_number_type()] * len(kernel.NUMBERS) + [binding]
+        with _function(inner, symbol, types, kernel) as arguments:
+            *given, output = arguments
+            start, most = arith.constant(index, 0), arith.constant(index, MOST)
+            memories = [
+                Memory(stream.binding_subspan(_unsized(element), argument, start, [most]))
+                for element, argument in zip(
+                    (*kernel.inputs, kernel.output), (*given[: len(kernel.inputs)], output), strict=True
+                )
+            ]
+            numbers = Given(dict(zip(kernel.NUMBERS, given[len(kernel.inputs) :], strict=True)))
+            kernel.emit((workgroup(0, MOST), workgroup(1, MOST)), numbers, *memories)
+
+
+def _unsized(element: str) -> Any:
+    return mlir.MemRefType.get([mlir.ShapedType.get_dynamic_size()], mlir.Type.parse(element))
+
+
+@contextmanager
+def _shell(body: Any, symbol: str) -> Iterator[tuple[Any, Any]]:
+    """An executable with one entry: its export, and the block of its module."""
     with mlir.InsertionPoint.at_block_begin(body), _place(symbol):
         executable = stream.ExecutableOp(symbol, sym_visibility="private")
         block = executable.body.blocks.append()
@@ -117,21 +234,17 @@ def _executable(body: Any, symbol: str, kernel: Kernel) -> None:
         export = stream.ExecutableExportOp(symbol, symbol, sym_visibility="public")
         module = mlir.Operation.create("builtin.module", regions=1)
         stream.ExecutableEndOp()
-    with mlir.InsertionPoint(export.workgroup_count.blocks.append()), _place(symbol):
-        stream.ReturnOp([arith.constant(index, count) for count in (*kernel.grid, 1)])
-    inner = module.regions[0].blocks.append()
-    buffers = (*kernel.inputs, *kernel.outputs)
-    with mlir.InsertionPoint(inner), _place(symbol):
-        binding = mlir.Type.parse("!stream.binding")
-        function = func.FuncOp(symbol, mlir.FunctionType.get([binding] * len(buffers), []))
+    yield export, module.regions[0].blocks.append()
+
+
+@contextmanager
+def _function(block: Any, symbol: str, types: Sequence[Any], kernel: Kernel | Sized) -> Iterator[Sequence[MlirValue]]:
+    """The kernel's function: its arguments, while its body is built."""
+    with mlir.InsertionPoint(block), _place(symbol):
+        function = func.FuncOp(symbol, mlir.FunctionType.get(list(types), []))
     if isinstance(kernel, Simt):
         function.attributes["translation_info"] = mlir.Attribute.parse(kernel.lowering)
     entry = function.add_entry_block()
     with mlir.InsertionPoint(entry), _place(symbol):
-        start = arith.constant(index, 0)
-        memories = [
-            Memory(stream.binding_subspan(buffer.memory, argument, start, []), bfloat=buffer.element == NAME)
-            for buffer, argument in zip(buffers, entry.arguments, strict=True)
-        ]
-        kernel.emit((workgroup(0, kernel.grid[0]), workgroup(1, kernel.grid[1])), *memories)
+        yield list(entry.arguments)
         func.ReturnOp([])

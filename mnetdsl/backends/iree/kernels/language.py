@@ -35,23 +35,27 @@ class Index:
 
     __radd__ = __add__
 
-    def __sub__(self, other: int) -> Index:
-        return self + -other
+    def __sub__(self, other: int | Index) -> Index:
+        if isinstance(other, int):
+            return self + -other
+        return Index(arith.subi(self.base, other.base), self.offset - other.offset)
 
-    def __mul__(self, factor: int) -> Index:
+    def __mul__(self, factor: int | Index) -> Index:
+        if isinstance(factor, Index):
+            return Index(arith.muli(as_value(self), as_value(factor)))
         if factor == 1:
             return self
         return Index(arith.muli(self.base, _constant(factor)), self.offset * factor)
 
     __rmul__ = __mul__
 
-    def __floordiv__(self, divisor: int) -> Index:
+    def __floordiv__(self, divisor: int | Index) -> Index:
         """The quotient of a value that is not negative."""
-        return Index(arith.divui(as_value(self), _constant(divisor)))
+        return Index(arith.divui(as_value(self), as_value(divisor)))
 
-    def __mod__(self, divisor: int) -> Index:
+    def __mod__(self, divisor: int | Index) -> Index:
         """The remainder of a value that is not negative."""
-        return Index(arith.remui(as_value(self), _constant(divisor)))
+        return Index(arith.remui(as_value(self), as_value(divisor)))
 
 
 Position = int | Index

@@ -19,7 +19,7 @@ WIDEST = 32768
 """Workgroups along the first dimension of the grid of `elements`: devices have at least 65,535 along each."""
 
 
-def thread() -> Position:
+def thread() -> Index:
     """Which invocation of its workgroup this is."""
     return Index(gpu.thread_id(gpu.Dimension.x))
 
@@ -37,7 +37,7 @@ def shared(size: int, element: Any = None) -> Memory:
 
 
 @contextmanager
-def where_below(at: Position, end: int) -> Iterator[None]:
+def where_below(at: Position, end: Position) -> Iterator[None]:
     """The body only where `at` < `end`."""
     below = arith.cmpi(arith.CmpIPredicate.ult, as_value(at), as_value(end))
     op = scf.IfOp(below)
@@ -63,6 +63,14 @@ def elements(group: tuple[Position, Position], count: int) -> Iterator[Position]
     if count % THREADS == 0 and count <= WIDEST * THREADS:
         yield at
         return
+    with where_below(at, count):
+        yield at
+
+
+@contextmanager
+def each(group: tuple[Position, Position], count: Position) -> Iterator[Index]:
+    """As `elements`, for a count that only the dispatch knows."""
+    at = (group[0] + group[1] * WIDEST) * THREADS + thread()
     with where_below(at, count):
         yield at
 
