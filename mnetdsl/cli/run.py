@@ -28,6 +28,7 @@ Examples:
   mnet run net.mnet --input a.jpg --input b.jpg --resize crop --on c --top 3
   mnet run mobilenet_v2 --weights random:1 --input random:7 --output logits.npy
   mnet run two.mnet --input left=a.png --input right=b.npy --format json
+  mnet run net.mnet --input cat.png --save-inputs build --output build/expected.bin
 """
 )
 @network_options
@@ -46,7 +47,17 @@ Examples:
 @click.option(
     "--top", type=click.IntRange(1), default=5, show_default=True, help="How many classes to print per image."
 )
-@click.option("--output", metavar="FILE", help="Save the outputs: .npy for one output, .npz for all by name.")
+@click.option(
+    "--output",
+    metavar="FILE",
+    help="Save the outputs: .npz for all by name, .npy for one output, .bin for its raw elements alone.",
+)
+@click.option(
+    "--save-inputs",
+    "inputs_folder",
+    metavar="DIR",
+    help="Save what the network is given as DIR/NAME.bin: raw elements, as the main of generated C reads them.",
+)
 @json_option
 def command(
     file: str,
@@ -58,6 +69,7 @@ def command(
     on: str,
     top: int,
     output: str | None,
+    inputs_folder: str | None,
     layout: str,
 ) -> None:
     """Run FILE on images and print the best classes.
@@ -75,6 +87,8 @@ def command(
     if output is not None:
         _check_output(output, ports)
     arrays, names = _read_inputs(inputs, network.module.graph.inputs, Resize(resize))
+    if inputs_folder is not None:
+        _save_inputs(inputs_folder, arrays)
     with working(f"running {network.name} on {on}"):
         results = network.run(arrays, on=on)
     if output is not None:
@@ -141,23 +155,46 @@ def _read_input(source: str, port: Port, resize: Resize) -> Array:
 
 def _check_output(output: str, ports: Sequence[Port]) -> None:
     suffix = Path(output).suffix.lower()
-    if suffix == ".npz" or (suffix == ".npy" and len(ports) == 1):
+    if suffix == ".npz" or (suffix in (".npy", ".bin") and len(ports) == 1):
         return
-    if suffix == ".npy":
+    if suffix in (".npy", ".bin"):
         raise click.UsageError(f"--output {output}: the network has {len(ports)} outputs, name an .npz file for them")
-    raise click.UsageError(f"--output {output}: outputs are saved as .npy or .npz")
+    raise click.UsageError(f"--output {output}: outputs are saved as .npy, .npz or .bin")
 
 
 def _save(output: str, results: Mapping[str, Array]) -> None:
     from mnetdsl.cli.console import talk
+    from mnetdsl.files import write_whole
     from mnetdsl.images import save_output
     from mnetdsl.weights import save_weights
 
-    if Path(output).suffix.lower() == ".npz":
+    suffix = Path(output).suffix.lower()
+    if suffix == ".npz":
         save_weights(output, results)
+    elif suffix == ".bin":
+        write_whole(output, _raw(next(iter(results.values()))))
     else:
         save_output(output, next(iter(results.values())))
     talk(f"wrote {output}")
+
+
+def _save_inputs(folder: str, arrays: Mapping[str, Array]) -> None:
+    """A file for each input, named after it; several images are numbered from 0."""
+    from mnetdsl.cli.console import talk
+    from mnetdsl.files import write_folder
+
+    files = {
+        f"{name}.bin" if len(array) == 1 else f"{name}_{index}.bin": _raw(row)
+        for name, array in arrays.items()
+        for index, row in enumerate(array)
+    }
+    write_folder(folder, files)
+    talk(f"wrote {' and '.join(str(Path(folder) / name) for name in files)}")
+
+
+def _raw(array: Array) -> bytes:
+    """Elements as little-endian machines have them."""
+    return array.astype(array.dtype.newbyteorder("<")).tobytes()
 
 
 def _labels(port: Port) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from mnetdsl.backends.targets import TARGETS
 from mnetdsl.cli.options import parse_value
 from mnetdsl.sema.values import Activation, Symbol
 from tests.cli.process import mnet, refused
+from tests.toolchain import require
 
 TWO_INPUTS = """mnet 1
 
@@ -176,7 +178,24 @@ def test_networks_with_several_inputs_and_outputs(folder: Path) -> None:
         ((*inputs, "--input", "left=random:2"), "left 2, right 1"),
     ):
         assert hint in refused(mnet(*run, *wrong, cwd=folder), "MN1403", exit_code=2)
-    refused(mnet(*run, *inputs, "--output", "out.npy", cwd=folder), "MN1401", exit_code=2)
+    for one in ("out.npy", "out.bin"):
+        refused(mnet(*run, *inputs, "--output", one, cwd=folder), "MN1401", exit_code=2)
+
+
+def test_saved_inputs_are_what_the_main_of_generated_c_reads(folder: Path) -> None:
+    require("gcc")
+    weights = ("tiny.mnet", "--weights", "random:1")
+    saved = ("--save-inputs", "raw", "--output", "raw/expected.bin")
+    printed("run", *weights, "--input", "a.png", *saved, cwd=folder)
+    printed("compile", *weights, "--target", "host-c", "-o", "c", cwd=folder)
+    subprocess.run(["make", "-s", "-C", "c"], cwd=folder, check=True)
+    subprocess.run(["c/tiny_main", "raw/image.bin", "raw/logits.bin"], cwd=folder, check=True)
+    found, expected = (np.fromfile(folder / "raw" / name, "<f4") for name in ("logits.bin", "expected.bin"))
+    assert expected.shape == (4,)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    printed("run", *weights, "--input", "a.png", "--input", "random:1", "--save-inputs", "both", cwd=folder)
+    assert sorted(path.name for path in (folder / "both").iterdir()) == ["image_0.bin", "image_1.bin"]
+    assert (folder / "both" / "image_0.bin").read_bytes() == (folder / "raw" / "image.bin").read_bytes()
 
 
 @pytest.mark.parametrize(
