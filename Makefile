@@ -1,7 +1,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Twice quiet: errors alone, no warnings about how this machine is set up.
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 TORCH := torch==2.13.0
 WORKERS ?= 2
 REFERENCES := build/references
@@ -44,13 +45,13 @@ test-torch: setup  ## tests of the PyTorch module, and of what PyTorch exports
 
 $(REFERENCES)/.venv-keras/.stamp: tests/references/requirements-keras.txt
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/python -m pip --disable-pip-version-check --quiet install -r $<
+	$(@D)/bin/python -m pip --disable-pip-version-check --quiet --quiet install -r $<
 	@touch $@
 
 $(REFERENCES)/.venv-timm/.stamp: tests/references/requirements-timm.txt tests/references/requirements-timm-bare.txt
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/python -m pip --disable-pip-version-check --quiet install -r $<
-	$(@D)/bin/python -m pip --disable-pip-version-check --quiet install --no-deps -r $(word 2,$^)
+	$(@D)/bin/python -m pip --disable-pip-version-check --quiet --quiet install -r $<
+	$(@D)/bin/python -m pip --disable-pip-version-check --quiet --quiet install --no-deps -r $(word 2,$^)
 	@touch $@
 
 references: $(REFERENCES)/.venv-keras/.stamp $(REFERENCES)/.venv-timm/.stamp  ## environments of Keras, torchvision and timm, apart from .venv
