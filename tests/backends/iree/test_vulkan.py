@@ -74,7 +74,11 @@ def test_the_process_ends_with_its_runner(package: IreePackage) -> None:
 
 def test_arrays_cross_the_pipe_unchanged() -> None:
     stream = io.BytesIO()
-    sent = [np.arange(6, dtype=np.uint8).reshape(1, 2, 3), np.float32([[np.nan, -0.0]]), np.zeros((2, 0), np.int64)]
+    sent = [
+        np.arange(6, dtype=np.uint8).reshape(1, 2, 3),
+        np.array([[np.nan, -0.0]], np.float32),
+        np.zeros((2, 0), np.int64),
+    ]
     send_arrays(stream, {"outputs": []}, sent)
     stream.seek(0)
     header, blobs = receive(stream)

@@ -117,7 +117,7 @@ def test_factors_below_a_half_take_one_shift() -> None:
 
     def build(m: QuantizedMaker) -> list[Value]:
         depth, scales = 8, 2.0 ** -np.arange(2.0, 32.0, dtype=np.float32)
-        scales = np.concatenate([scales, np.float32([0, 0.49, 0.3, 0.25 + 2**-20])]).astype(np.float32)
+        scales = np.concatenate([scales, np.array([0, 0.49, 0.3, 0.25 + 2**-20], np.float32)]).astype(np.float32)
         stored = storage(ElementType.I8, 1.0)
         operands = {
             "input": m.fresh(stored, 4, 9, depth),
