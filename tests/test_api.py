@@ -53,7 +53,7 @@ def test_numbers_of_the_text_need_no_weight_file(tmp_path: Path) -> None:
     path = tmp_path / "scaled.mnet"
     path.write_text("mnet 1\nmodel scaled() {\n  input x: f32[4]\n  output y = 1 - x * [1, 2, 3, 4]\n}\n")
     network = mnetdsl.load(path)
-    x = np.float32([[1, 1, 1, 1], [2, 0, 1, -1]])
+    x = np.array([[1, 1, 1, 1], [2, 0, 1, -1]], np.float32)
     np.testing.assert_array_equal(network.run({"x": x})["y"], [[0, -1, -2, -3], [-1, 1, -2, 5]])
     assert network.validate(["numpy"]).agrees
 
@@ -62,7 +62,7 @@ def test_numbers_of_the_text_stay_beside_loaded_weights(tmp_path: Path) -> None:
     path = tmp_path / "shifted.mnet"
     path.write_text("mnet 1\nmodel shifted() {\n  input x: f32[4]\n  output y = dense(x + 0.5, 3) * 2\n}\n")
     network = mnetdsl.load(path).with_weights("random:1")
-    x = np.float32([[1, 2, 3, 4]])
-    weights = network.module.resources
-    expected = ((x + 0.5) @ weights["dense.weight"] + weights["dense.bias"]) * 2
-    np.testing.assert_allclose(network.run({"x": x})["y"], expected, rtol=1e-5)
+    x = np.array([[1, 2, 3, 4]], np.float32)
+    weight, bias = (network.module.resources[f"dense.{name}"].astype(np.float32) for name in ("weight", "bias"))
+    found = network.run({"x": x})["y"].astype(np.float32)
+    np.testing.assert_allclose(found, ((x + 0.5) @ weight + bias) * 2, rtol=1e-5)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from mnetdsl import files
 from mnetdsl.diagnostics import MnetError
 from mnetdsl.files import format_size, read_bytes, write_folder, write_whole
 
@@ -36,7 +35,7 @@ def fail_writes(monkeypatch: pytest.MonkeyPatch, problem: BaseException, after: 
         count += 1
         real(descriptor)
 
-    monkeypatch.setattr(files.os, "fsync", fsync)
+    monkeypatch.setattr("mnetdsl.files.os.fsync", fsync)
 
 
 @pytest.mark.parametrize(

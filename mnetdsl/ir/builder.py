@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeVar
 
 from mnetdsl.ir.core import Graph, Op, OperandArgument, Port, Value
@@ -34,7 +35,7 @@ class Builder:
         kind: type[AnyOp],
         location: Location = UNKNOWN,
         /,
-        operands: dict[str, OperandArgument] | None = None,
+        operands: Mapping[str, OperandArgument] | None = None,
         **attributes: AttributeValue,
     ) -> AnyOp:
         """Appends an operation; raises `ShapeError` where the operand types do not fit."""

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 
 import click
@@ -182,7 +183,7 @@ def test_results_go_to_stdout_and_messages_to_stderr(folder: Path) -> None:
 def test_color_only_where_it_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     from mnetdsl.cli.console import has_color
 
-    class Terminal:
+    class Terminal(StringIO):
         def isatty(self) -> bool:
             return True
 

@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +33,7 @@ def pixels() -> Pixels:
     return np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
 
 
-def saved(path: Path, pixels: Pixels, mode: str | None = None, **options: object) -> Path:
+def saved(path: Path, pixels: Pixels, mode: str | None = None, **options: Any) -> Path:
     image = Image.fromarray(pixels)
     (image.convert(mode) if mode else image).save(path, **options)
     return path
@@ -49,7 +50,8 @@ def refused(path: Path, port: Port, resize: Resize = Resize.NONE) -> Diagnostic:
 
 @pytest.mark.parametrize("suffix", ["png", "bmp", "ppm", "tif", "webp"])
 def test_pixels_arrive_as_they_are(tmp_path: Path, pixels: Pixels, suffix: str) -> None:
-    path = saved(tmp_path / f"a.{suffix}", pixels, **({"lossless": True} if suffix == "webp" else {}))
+    lossless: dict[str, Any] = {"lossless": True}
+    path = saved(tmp_path / f"a.{suffix}", pixels, **(lossless if suffix == "webp" else {}))
     np.testing.assert_array_equal(load_input(path, port(5, 7, 3)), pixels[np.newaxis])
 
 

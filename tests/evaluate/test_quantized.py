@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from mnetdsl.cli.main import main
 from mnetdsl.evaluate import read_saved
@@ -42,21 +44,23 @@ def test_an_imported_8_bit_network_has_the_same_logits_on_every_backend(tmp_path
         require("qemu-system-arm")
     network = imported("vww_96_int8", tmp_path)
     how = ["--data", str(PEOPLE), "--labels", str(PEOPLE / "labels.csv"), "--label-column", "vww_person"]
-    saved = []
+    saved: list[NDArray[Any]] = []
     for backend in ("numpy", on):
         file = tmp_path / f"{len(saved)}.npz"
         options = ["--on", backend, "--topk", "1", "--skip", "3", "--limit", "4", "--output", str(file)]
         assert main(["evaluate", network, *how, *options]) == 0
         saved.append(read_saved(file).logits)
-    assert np.array_equal(*saved)
+    first, second = saved
+    assert np.array_equal(first, second)
     assert np.ptp(saved[0]) > 0
 
 
-def evaluated(capsys: pytest.CaptureFixture[str], network: str, *options: str) -> dict[str, object]:
+def evaluated(capsys: pytest.CaptureFixture[str], network: str, *options: str) -> dict[str, Any]:
     capsys.readouterr()
     how = ["--data", str(PHOTOS), "--labels", str(PHOTOS / "labels.csv"), "--on", "c", "--format", "json", *SLIM]
     assert main(["evaluate", network, *how, *options]) == 0
-    return json.loads(capsys.readouterr().out)
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
 
 
 def test_an_8_bit_network_is_set_beside_its_float_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

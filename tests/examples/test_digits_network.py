@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ def test_the_demo_classifies_the_shipped_images_on_every_backend(tmp_path: Path)
     assert list((tmp_path / "demo" / "iree").glob("*.vmfb"))
 
 
-def answers(demo: ModuleType, *changes: tuple[str, int]) -> tuple[dict[str, object], np.ndarray]:
+def answers(demo: ModuleType, *changes: tuple[str, int]) -> tuple[dict[str, Any], np.ndarray]:
     """Right answers for all shipped images; each change spoils the first `count` ones of a backend."""
     labels = np.arange(STATED["shipped_images"]["images"]) % 10
     found = {}

@@ -45,7 +45,7 @@ def test_the_python_program_prints_the_largest_logits(
     done = classify(module, tmp_path / "image.npy", "--threads", threads, "--runs", 3)
     assert done.returncode == 0, done.stderr
     printed = re.findall(r"^ *(\d+) +(-?[\d.]+)", done.stdout, re.MULTILINE)[:5]
-    logits = network.run({"image": image})["logits"].reshape(-1)
+    logits = network.run({"image": image})["logits"].reshape(-1).astype(np.float32)
     order = np.argsort(-logits, kind="stable")[:5]
     assert [int(index) for index, _ in printed] == list(order)
     np.testing.assert_allclose([float(score) for _, score in printed], logits[order], atol=2e-3)
@@ -113,7 +113,7 @@ def test_the_c_program_prints_the_largest_logit(
     done = run_program(program, module, tmp_path / "image.raw", 1, 64, 64, 3)
     assert (done.returncode, done.stderr) == (0, "")
     index, value = done.stdout.split()
-    logits = network.run({"image": image})["logits"].reshape(-1)
+    logits = network.run({"image": image})["logits"].reshape(-1).astype(np.float32)
     assert int(index) == logits.argmax()
     assert float(value) == pytest.approx(float(logits.max()), abs=1e-4)
 

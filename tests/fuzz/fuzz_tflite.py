@@ -13,6 +13,7 @@ import struct
 import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -28,7 +29,7 @@ KINDS = ("float32", "int8", "uint8")
 def makers() -> list[Callable[[], Maker]]:
     found: list[Callable[[], Maker]] = []
     for kind in KINDS:
-        found += [lambda kind=kind: mobile(kind), lambda kind=kind: variety(kind)]
+        found += [partial(mobile, kind), partial(variety, kind)]
     return found
 
 

@@ -7,7 +7,7 @@ import sys
 import time
 import traceback
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from random import Random
 from typing import Protocol
@@ -62,10 +62,10 @@ class Imported(Protocol):
     """What importers give."""
 
     @property
-    def files(self) -> dict[str, bytes]: ...
+    def files(self) -> Mapping[str, bytes]: ...
 
 
-def try_import(read: Callable[[bytes, str], Imported], data: bytes, name: str, missing: tuple[str, ...] = ()) -> bool:
+def try_import(read: Callable[..., Imported], data: bytes, name: str, missing: tuple[str, ...] = ()) -> bool:
     """Whether `read` imports `data`, called `name`, as a network that checks.
 
     Raises where `read` raises anything but `MnetError`, is slow or takes much memory, of which nothing is traced before

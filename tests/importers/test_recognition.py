@@ -130,7 +130,11 @@ def test_prefixes_of_wrappers_are_taken_off(write: Write) -> None:
 def test_16_bit_tensors_are_widened_and_said(write: Write, element: str) -> None:
     tensors = torchvision_v2()
     short = {
-        name: array if array.dtype == np.int64 else array.astype(np.float16) if element == "half" else Bfloat16(array)
+        name: array
+        if array.dtype == np.int64
+        else array.astype(np.float16)
+        if element == "half"
+        else Bfloat16(array.astype(np.float32))
         for name, array in tensors.items()
     }
     imported = import_checkpoint(write(short))

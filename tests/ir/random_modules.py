@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import strategies as st
 
 from mnetdsl.ir.core import Module, Op, Port, ShapeError, Value
@@ -106,7 +108,7 @@ class _Maker:
         border = st.tuples(*[st.integers(0, 2)] * 4)
         return {"strides": self.draw(pair), "padding": self.draw(border)}
 
-    def parts(self, opcode: str) -> tuple[dict[str, Value | list[Value] | None], dict[str, object]]:
+    def parts(self, opcode: str) -> tuple[dict[str, Value | list[Value] | None], dict[str, Any]]:
         """Operands and attributes for one operation."""
         draw = self.draw
         activation = draw(st.sampled_from(["none", *UNARY_FUNCTIONS]))
@@ -175,9 +177,9 @@ class _Maker:
             return {"input": x}, {"order": tuple(draw(st.permutations(range(x.type.rank - 1))))}
         if opcode == "slice":
             x = self.pick(plain)
-            begin = [draw(st.integers(0, size - 1)) for size in x.type.shape[1:]]
-            size = [draw(st.integers(1, held - start)) for held, start in zip(x.type.shape[1:], begin, strict=True)]
-            return {"input": x}, {"begin": tuple(begin), "size": tuple(size)}
+            begin = [draw(st.integers(0, held - 1)) for held in x.type.shape[1:]]
+            taken = [draw(st.integers(1, held - start)) for held, start in zip(x.type.shape[1:], begin, strict=True)]
+            return {"input": x}, {"begin": tuple(begin), "size": tuple(taken)}
         if opcode == "pad":
             x = self.pick([value for value in plain if value.type.rank == 4])
             return {"input": x}, {"padding": self.window()["padding"], "value": draw(floats)}

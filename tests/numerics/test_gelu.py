@@ -14,7 +14,7 @@ X = np.concatenate(
 
 
 def evaluated(x: NDArray[Any], dtype: type = np.float32) -> NDArray[Any]:
-    result = np.empty(x.shape, dtype)
+    result: NDArray[Any] = np.empty(x.shape, dtype)
     with np.errstate(all="ignore"):
         gelu(x, result)
     return result

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from mnetdsl.interpreter import run
 from mnetdsl.ir.clone import clone
-from mnetdsl.ir.core import Module, Op, Value
+from mnetdsl.ir.core import Module, Op, OperandArgument, Value
 from mnetdsl.ir.declare import AttributeValue
 from mnetdsl.ir.location import Location
 from mnetdsl.ir.ops import OPERATIONS
@@ -40,7 +40,7 @@ class LayerMaker(GraphMaker):
         shape = (kernel, kernel, x.type.shape[3], outputs)
         w = self.random_constant(f"{name}.weight", *shape, scale=0.3) if weight is None else weight
         b = self.random_constant(f"{name}.bias", outputs) if bias else None
-        operands = {"input": x, "filter": w, "bias": b}
+        operands: dict[str, OperandArgument] = {"input": x, "filter": w, "bias": b}
         return self.builder.add(Conv2d, self.place(name), operands, **attributes).result
 
     def depthwise(
@@ -55,13 +55,13 @@ class LayerMaker(GraphMaker):
         channels = x.type.shape[3]
         w = self.random_constant(f"{name}.weight", kernel, kernel, channels, multiplier, scale=0.3)
         b = self.random_constant(f"{name}.bias", channels * multiplier) if bias else None
-        operands = {"input": x, "filter": w, "bias": b}
+        operands: dict[str, OperandArgument] = {"input": x, "filter": w, "bias": b}
         return self.builder.add(DepthwiseConv2d, self.place(name), operands, **attributes).result
 
     def dense(self, name: str, x: Value, outputs: int, bias: bool = False, **attributes: AttributeValue) -> Value:
         w = self.random_constant(f"{name}.weight", x.type.shape[1], outputs, scale=0.3)
         b = self.random_constant(f"{name}.bias", outputs) if bias else None
-        operands = {"input": x, "filter": w, "bias": b}
+        operands: dict[str, OperandArgument] = {"input": x, "filter": w, "bias": b}
         return self.builder.add(Dense, self.place(name), operands, **attributes).result
 
     def norm(self, name: str, x: Value) -> Value:

@@ -63,8 +63,8 @@ def _step(draw: st.DrawFn, maker: LayerMaker, kind: str, name: str, x: Value, va
         low, high = sorted(draw(st.tuples(*[st.sampled_from([-1.0, 0.0, 3.0, 6.0])] * 2)))
         return maker.op("clamp", x, low=low, high=high)
     if kind == "pool":
-        kernel = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
-        return maker.op(draw(st.sampled_from(["max_pool", "avg_pool"])), x, kernel=kernel)
+        window = draw(st.tuples(st.integers(1, 2), st.integers(1, 2)))
+        return maker.op(draw(st.sampled_from(["max_pool", "avg_pool"])), x, kernel=window)
     if kind == "concat":
         return maker.op("concat", group=draw(st.sampled_from([[x], [x, x]])), axis=3)
     constant = maker.random_constant(name, 1, 1, 1, x.type.shape[3])

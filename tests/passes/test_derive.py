@@ -101,15 +101,17 @@ def relu_of(source: str, size: int = 3) -> Derivation:
 
 
 def test_only_what_has_its_sources_is_computed() -> None:
-    module = module_with(("b", relu_of("a")), ("c", relu_of("b")), ("z", relu_of("y")), a=np.float32([[-1, 0, 2]]))
+    module = module_with(
+        ("b", relu_of("a")), ("c", relu_of("b")), ("z", relu_of("y")), a=np.array([[-1, 0, 2]], np.float32)
+    )
     materialize(module)
     assert sorted(module.resources) == ["a", "b", "c"]
     assert module.resources["c"].tolist() == [[0, 0, 2]]
 
 
 def test_what_is_there_is_not_computed_again() -> None:
-    kept = np.float32([[7, 7, 7]])
-    module = module_with(("b", relu_of("a")), ("c", relu_of("b")), a=np.float32([[-1, 0, 2]]), b=kept)
+    kept = np.array([[7, 7, 7]], np.float32)
+    module = module_with(("b", relu_of("a")), ("c", relu_of("b")), a=np.array([[-1, 0, 2]], np.float32), b=kept)
     materialize(module)
     assert module.resources["b"] is kept
 
@@ -160,8 +162,8 @@ def test_numbers_of_the_text_fill_an_array() -> None:
     module.derived["all"] = numbers_derivation((1, 1, 3), (0.1,))
     module.derived["each"] = numbers_derivation((1, 1, 3), (1.0, 2.0, 3.0))
     materialize(module)
-    np.testing.assert_array_equal(module.resources["all"], np.float32([[[0.1, 0.1, 0.1]]]))
-    np.testing.assert_array_equal(module.resources["each"], np.float32([[[1, 2, 3]]]))
+    np.testing.assert_array_equal(module.resources["all"], np.array([[[0.1, 0.1, 0.1]]], np.float32))
+    np.testing.assert_array_equal(module.resources["each"], np.array([[[1, 2, 3]]], np.float32))
 
 
 @pytest.mark.parametrize(

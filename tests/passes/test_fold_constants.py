@@ -30,8 +30,8 @@ def test_a_chain_of_operations_on_constants() -> None:
         "fold-constants: folded `tanh` into a constant (net.mnet:1)",
         "fold-constants: folded `gate` into a constant (net.mnet:2)",
     ]
-    expected = np.maximum(module.resources["a"] + np.tanh(module.resources["b"]), 0)
-    np.testing.assert_allclose(module.resources["gate.value"], expected, rtol=1e-6)
+    a, b, gate = (module.resources[name].astype(np.float32) for name in ("a", "b", "gate.value"))
+    np.testing.assert_allclose(gate, np.maximum(a + np.tanh(b), 0), rtol=1e-6)
 
 
 def test_without_weights_and_with_weights_loaded_later() -> None:

@@ -22,7 +22,11 @@ I8 = Storage(ElementType.I8, Quantization.per_tensor(0.05, -3))
 I16 = Storage(ElementType.I16, Quantization.per_tensor(0.0005, 0))
 
 
-def lowered(source: TensorType, *steps: tuple[str, Storage | None, dict[str, tuple[float, ...]]]) -> Module:
+Step = tuple[str, Storage | None, dict[str, tuple[float, ...]]]
+"""Opcode, storage, attributes."""
+
+
+def lowered(source: TensorType, *steps: Step) -> Module:
     module = Module("m")
     builder = Builder(module.graph)
     value: Value = builder.input("x", source).value
@@ -62,14 +66,14 @@ def test_a_requantization_of_eight_bits_is_a_table_too() -> None:
 
 
 def test_a_declared_image_is_looked_up() -> None:
-    steps = (("normalize", None, {"mean": (127.5,), "std": (127.5,)}), ("quantize", I8, {}))
+    steps: tuple[Step, ...] = (("normalize", None, {"mean": (127.5,), "std": (127.5,)}), ("quantize", I8, {}))
     module = lowered(image(), *steps)
     assert kinds(module) == ["constant", "lookup"]
     assert module.graph.operations[0].type.shape == (256,)
 
 
 def test_an_image_with_a_mean_for_each_channel_has_a_row_for_each() -> None:
-    steps = (("normalize", None, {"mean": (1.0, 2.0, 3.0), "std": (58.0,)}), ("quantize", I8, {}))
+    steps: tuple[Step, ...] = (("normalize", None, {"mean": (1.0, 2.0, 3.0), "std": (58.0,)}), ("quantize", I8, {}))
     assert lowered(image(), *steps).graph.operations[0].type.shape == (3, 256)
 
 

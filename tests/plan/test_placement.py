@@ -90,7 +90,7 @@ def test_local_search_packs_many_buffers_that_fit_exactly() -> None:
     reached = 0
     for seed in range(10):
         buffers = cut(Random(seed), 0, 30, 1000, 14)
-        pairs = {
+        pairs: dict[tuple[int, int], tuple[tuple[int, int], ...]] = {
             (i, j): ((-buffers[i][2], buffers[j][2]),)
             for i, j in itertools.combinations(range(len(buffers)), 2)
             if buffers[i][0] <= buffers[j][1] and buffers[j][0] <= buffers[i][1]

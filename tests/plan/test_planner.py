@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 from mnetdsl.backends.c import plan_memory
-from mnetdsl.ir.core import Module, Value
+from mnetdsl.ir.core import Module, OperandArgument, Value
+from mnetdsl.ir.declare import AttributeValue
 from mnetdsl.ir.ops import OPERATIONS
 from mnetdsl.plan import Clearance, Mode, Plan, Scratch, Space, Task, make_plan
 from mnetdsl.plan.storage import storage_root
 from tests.graphs import GraphMaker
 
 
-def op(maker: GraphMaker, opcode: str, operands: dict[str, object], **attributes: object) -> Value:
+def op(maker: GraphMaker, opcode: str, operands: Mapping[str, OperandArgument], **attributes: AttributeValue) -> Value:
     return maker.builder.add(OPERATIONS[opcode], operands=operands, **attributes).result
 
 
@@ -22,7 +25,7 @@ def chain(*sizes: int) -> tuple[GraphMaker, list[Value]]:
     """Input and output outside the arena; between them a buffer of each size in floats, each made from the last."""
     maker = GraphMaker()
     x = maker.input(1)
-    values = []
+    values: list[Value] = []
     for size in (*sizes, 1):
         weight = maker.random_constant(f"w{len(values)}", x.type.shape[1], size)
         x = op(maker, "dense", {"input": x, "filter": weight})
@@ -31,7 +34,7 @@ def chain(*sizes: int) -> tuple[GraphMaker, list[Value]]:
     return maker, values[:-1]
 
 
-def with_modes(maker: GraphMaker, modes: dict[Value, tuple[Mode, ...]], **options: int) -> Plan:
+def with_modes(maker: GraphMaker, modes: dict[Value, tuple[Mode, ...]], **options: Any) -> Plan:
     tasks = [
         Task(o.opcode, o.operands[:1], o.result, modes.get(o.result, (Mode("forward", (None,)),)))
         for o in maker.module.graph.operations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -122,7 +123,7 @@ def test_unfreezing_gives_the_mode_back_that_the_network_is_in() -> None:
 
 
 @pytest.mark.parametrize("act", [freeze, unfreeze])
-def test_a_layer_that_is_not_there_is_an_error_and_nothing_is_frozen(act: object) -> None:
+def test_a_layer_that_is_not_there_is_an_error_and_nothing_is_frozen(act: Callable[..., None]) -> None:
     net = to_torch(module("pets"))
     with pytest.raises(MnetError) as failure:
         act(net, "kinds", "backbon")

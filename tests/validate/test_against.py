@@ -64,8 +64,8 @@ def test_every_layer_of_a_float_network_agrees(make: type[Maker], tmp_path: Path
 def test_the_first_layer_that_differs_is_named(place: Path) -> None:
     network = loaded(place)
     weights = dict(network.module.resources)
-    weights["body.1.depthwise.weight"] = weights["body.1.depthwise.weight"] * 1.01
-    weights["classifier.weight"] = weights["classifier.weight"] * 2.0
+    weights["body.1.depthwise.weight"] = weights["body.1.depthwise.weight"].astype(np.float32) * np.float32(1.01)
+    weights["classifier.weight"] = weights["classifier.weight"].astype(np.float32) * np.float32(2.0)
     module = Module(network.module.name, network.module.graph, weights)
     reference = Reference(str(place / "source" / "net.tflite"), read_map(place / "net.mnet"))
     report = validate_against(module, reference)

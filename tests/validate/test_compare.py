@@ -24,7 +24,7 @@ def test_errors_are_fractions_of_the_largest_magnitude() -> None:
 
 def test_pieces_add_up_to_the_largest_error_and_the_largest_magnitude() -> None:
     found = difference([1.0], [1.5])
-    found.add(np.float32([100.0]), np.float32([100.0]))
+    found.add(np.array([100.0], np.float32), np.array([100.0], np.float32))
     assert (found.absolute, found.peak) == (0.5, 100.0)
 
 
@@ -48,5 +48,5 @@ def test_integers_do_not_wrap_around() -> None:
 
 def test_a_problem_stays_whatever_comes_behind() -> None:
     found = difference([1.0], [nan])
-    found.add(np.float32([1.0]), np.float32([1.0]))
+    found.add(np.array([1.0], np.float32), np.array([1.0], np.float32))
     assert found.problem is not None

@@ -37,7 +37,7 @@ def network() -> Module:
     module = build(SourceFile("net.mnet", TEXT), None, {}).module
     module.resources.update(load_weights(module, "random:1"))
     for name in ("stem.weight", "stem.bias"):
-        module.resources[name] = module.resources[name] * np.float32(LARGE)
+        module.resources[name] = module.resources[name].astype(np.float32) * np.float32(LARGE)
     return module
 
 

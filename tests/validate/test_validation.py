@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def broken_result(report: ValidationReport) -> BackendResult:
     return next(backend for backend in report.backends if backend.name == "broken")
 
 
-def with_fault(register: Register, layer: str, fault: Fault, **options: bool) -> tuple[ValidationReport, BackendResult]:
+def with_fault(register: Register, layer: str, fault: Fault, **options: Any) -> tuple[ValidationReport, BackendResult]:
     register(lambda module: BrokenRunner(module, layer, fault, **options))
     report = validate(network(), ["broken"])
     return report, broken_result(report)
@@ -108,7 +109,7 @@ def test_a_layer_that_cannot_be_observed_is_left_out(register: Register) -> None
 
 def test_an_output_that_is_missing_is_a_mismatch(register: Register) -> None:
     class Forgetful(NumpyRunner):
-        def run(self, inputs, observe=()):
+        def run(self, inputs: Arrays, observe: Collection[str] = ()) -> dict[str, NDArray[np.generic]]:
             results = super().run(inputs, observe)
             del results["map"]
             return results
@@ -185,10 +186,10 @@ def test_inputs_of_the_user_are_run_in_pieces_and_all_compared(register: Registe
 
 def test_a_fault_on_one_input_of_many_is_found(register: Register) -> None:
     class LastOnly(NumpyRunner):
-        def run(self, inputs, observe=()):
+        def run(self, inputs: Arrays, observe: Collection[str] = ()) -> dict[str, NDArray[np.generic]]:
             results = super().run(inputs, observe)
             if inputs["image"][-1].max() == 255:
-                results["logits"] = results["logits"] * 1.01
+                results["logits"] = results["logits"].astype(np.float32) * np.float32(1.01)
             return results
 
     register(LastOnly)

@@ -10,6 +10,7 @@ import tracemalloc
 import zipfile
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,7 +95,7 @@ def test_an_element_type_of_another_version_of_the_format_is_refused(module: Mod
 
 
 class Bomb:
-    def __reduce__(self) -> tuple[object, tuple[str]]:
+    def __reduce__(self) -> tuple[Any, tuple[Path]]:
         return (Path.touch, (Path("executed"),))
 
 
@@ -103,7 +104,7 @@ def test_pickled_objects_are_refused_and_not_executed(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "net.npz"
-    np.savez(path, **{"stem.conv.weight": np.array([Bomb()], dtype=object)})
+    np.savez(path, allow_pickle=True, **{"stem.conv.weight": np.array([Bomb()], dtype=object)})
     with pytest.raises(MnetError) as failure:
         load_weights(module, path)
     assert failure.value.diagnostics[0].code == "MN0710"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -56,7 +57,7 @@ def file(trained: Arrays, tmp_path: Path) -> Path:
     return path
 
 
-def refused(network: Module, path: Path, **how: object) -> dict[str, Diagnostic]:
+def refused(network: Module, path: Path, **how: Any) -> dict[str, Diagnostic]:
     with pytest.raises(MnetError) as failure:
         load_partial(network, path, **how)
     assert all(diagnostic.help and diagnostic.location == str(path) for diagnostic in failure.value.diagnostics)

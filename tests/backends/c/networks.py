@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from random import Random
+from typing import Any
 
-from mnetdsl.ir.core import Module, Value
+from mnetdsl.ir.core import Module, OperandArgument, Value
 from mnetdsl.ir.location import Location
 from mnetdsl.ir.ops import OPERATIONS
 from mnetdsl.ir.ops.activation import UNARY_FUNCTIONS
@@ -16,12 +18,12 @@ from tests.graphs import GraphMaker
 class Network(GraphMaker):
     """A graph whose layers have names, weights and places in a file."""
 
-    def layer(self, name: str, opcode: str, operands: dict[str, object], **attributes: object) -> Value:
+    def layer(self, name: str, opcode: str, operands: Mapping[str, OperandArgument], **attributes: Any) -> Value:
         line = len(self.module.graph.operations) + 1
         location = Location(name, "some/where/net.mnet", line, 3)
         return self.builder.add(OPERATIONS[opcode], location, operands=operands, **attributes).result
 
-    def conv(self, name: str, x: Value, channels: int, kernel: int = 1, stride: int = 1, **attributes: object) -> Value:
+    def conv(self, name: str, x: Value, channels: int, kernel: int = 1, stride: int = 1, **attributes: Any) -> Value:
         inputs = x.type.shape[3]
         residual = attributes.pop("residual", None)
         weight = self.random_constant(

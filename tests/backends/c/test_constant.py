@@ -37,7 +37,9 @@ def test_a_weight_that_is_not_finite_is_named_with_its_place(bad: float) -> None
 
 
 def test_extreme_and_whole_numbers_are_printed_exactly() -> None:
-    values = np.float32([0.0, -0.0, 1.0, -3.0, 1e-45, 3.4028235e38, 1e9, 123456789.0, 0.1, 1e-5, 16777216.0, 2.0**-126])
+    values = np.array(
+        [0.0, -0.0, 1.0, -3.0, 1e-45, 3.4028235e38, 1e9, 123456789.0, 0.1, 1e-5, 16777216.0, 2.0**-126], np.float32
+    )
     table = np.concatenate([values, -values, np.random.default_rng(0).standard_normal(16).astype(np.float32)])
     files = generate(dense_with(table.reshape(-1, 1))).files
     body = re.search(r"head_weight\[40\] = \{(.*?)\};", files["cases_weights.c"].decode(), re.DOTALL)

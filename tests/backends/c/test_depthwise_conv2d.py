@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -30,7 +31,7 @@ WINDOWS = (
 )
 
 
-def depthwise(cases: Cases, x: Value, window: tuple[object, ...], multiplier: int = 1, **attributes: object) -> Value:
+def depthwise(cases: Cases, x: Value, window: tuple[Any, ...], multiplier: int = 1, **attributes: object) -> Value:
     kernel, strides, dilations, padding = window
     channels = x.type.shape[3]
     operands = {

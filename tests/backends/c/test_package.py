@@ -44,7 +44,7 @@ def every_operation() -> Module:
         cases.finish(cases.op(opcode, {"input": cases.value(3)}))
     image = cases.op("normalize", {"input": cases.input(4, 4, 3, element=ElementType.U8)}, mean=(1.0,), std=(2.0,))
     statistics = {name: cases.weight(3) for name in ("scale", "offset", "mean")}
-    variance = cases.maker.constant("variance", np.float32([1, 2, 3]))
+    variance = cases.maker.constant("variance", np.array([1, 2, 3], np.float32))
     x = cases.op("batch_norm", {"input": image, "variance": variance, **statistics})
     x = cases.op("layer_norm", {"input": x, "scale": cases.weight(3), "offset": cases.weight(3)})
     product = cases.op("mul", {"left": x, "right": x})
@@ -140,7 +140,7 @@ def test_a_self_test_with_a_wrong_answer_fails(tmp_path: Path) -> None:
     require("make")
     module = small_mobilenet()
     good = vectors(module)
-    wrong = SelfTest(good.inputs, {"scores": good.outputs["scores"] + np.float32([[0, 0.01, 0], [0, 0, 0]])})
+    wrong = SelfTest(good.inputs, {"scores": good.outputs["scores"] + np.array([[0, 0.01, 0], [0, 0, 0]], np.float32)})
     folder = write(tmp_path, generate(module, options=Options(selftest=wrong)).files)
     run_command(["make"], folder)
     done = subprocess.run(["./tiny_main"], cwd=folder, capture_output=True, text=True, check=False)
@@ -203,7 +203,7 @@ def test_mobilenet_v2_touches_every_byte_of_its_arena_and_none_behind_it() -> No
     """At 224x224, with tables of zeros in place of millions of digits: where it writes does not depend on them."""
     require("gcc")
     network = mnetdsl.load("mobilenet_v2").optimized()
-    resources = {
+    resources: dict[str, NDArray[np.generic]] = {
         str(op.attributes["resource"]): np.zeros(op.type.shape, np.float32) for op in network.graph.constants()
     }
     module = Module(network.name, network.graph, resources)

@@ -62,11 +62,13 @@ def inputs_of(module: Module, batch: int, seed: int = 0) -> dict[str, Array]:
     return {port.name: _input(port, batch, random) for port in module.graph.inputs}
 
 
-def _input(port: Port, batch: int, random: np.random.Generator) -> Array:
+def _input(port: Port, batch: int, random: np.random.Generator) -> NDArray[Any]:
     type = port.value.type
     shape = (batch, *type.shape[1:])
     if type.element.is_float:
         spread = np.array([1.0, 8.0, 60.0])[np.arange(batch) % 3].reshape(-1, *[1] * (len(shape) - 1))
-        return (random.standard_normal(shape) * spread).astype(np.float32)
+        wide: Array = (random.standard_normal(shape) * spread).astype(np.float32)
+        return wide
     limits = np.iinfo(type.element.dtype)
-    return random.integers(limits.min, limits.max, shape, type.element.dtype, endpoint=True)
+    found: Array = random.integers(limits.min, limits.max, shape, type.element.dtype, endpoint=True)
+    return found

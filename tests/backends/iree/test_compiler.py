@@ -18,7 +18,7 @@ CPU = TARGETS["iree-cpu"]
 
 @pytest.fixture(autouse=True)
 def temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compiler.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("mnetdsl.backends.iree.compiler.tempfile.tempdir", str(tmp_path))
 
 
 def refusal(text: str) -> Diagnostic:

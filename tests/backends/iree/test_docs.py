@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,10 +28,10 @@ def test_a_compiled_module_runs_from_python_and_from_a_shell(tmp_path: Path, mon
     network.compile("iree-cpu", "build/net")
 
     (program,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     exec(compile(program, "docs/iree.md", "exec"), names)
     image = np.zeros((1, 96, 96, 3), np.uint8)
-    expected = network.run({"image": image})["logits"]
+    expected = network.run({"image": image})["logits"].astype(np.float32)
     np.testing.assert_allclose(names["logits"], expected, atol=1e-5 * float(np.abs(expected).max()))
 
     np.save("image.npy", image)

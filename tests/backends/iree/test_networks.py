@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ from mnetdsl.validate import TOLERANCE, validate
 from mnetdsl.validate.cases import make_cases
 from tests.backends.iree.harness import require_target
 
-SMALL = {"alpha": 0.25, "resolution": 64, "classes": 10}
+SMALL: dict[str, Any] = {"alpha": 0.25, "resolution": 64, "classes": 10}
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2"])
@@ -25,8 +27,8 @@ def test_small_networks_agree_with_the_interpreter_on_vulkan(name: str) -> None:
     require_target("iree-vulkan")
     network = mnetdsl.load(name, **SMALL).with_weights("random:1")
     inputs = make_cases(network.module.graph.inputs, seed=3).arrays
-    expected = network.run(inputs)["logits"]
-    result = network.run(inputs, on="iree-vulkan")["logits"]
+    expected = network.run(inputs)["logits"].astype(np.float32)
+    result = network.run(inputs, on="iree-vulkan")["logits"].astype(np.float32)
     assert np.abs(result - expected).max() <= TOLERANCE * np.abs(expected).max()
 
 

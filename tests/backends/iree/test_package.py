@@ -43,7 +43,8 @@ def test_a_package_that_was_written_runs(written: Path) -> None:
     module = small_module()
     inputs = inputs_of(module, batch=2)
     results = PackageRunner(read_package(written)).run(inputs)
-    np.testing.assert_allclose(results["logits"], run(module, inputs)["logits"], rtol=1e-5, atol=1e-5)
+    expected = run(module, inputs)["logits"].astype(np.float32)
+    np.testing.assert_allclose(results["logits"].astype(np.float32), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_the_manifest_says_how_to_call_the_module(package: IreePackage) -> None:

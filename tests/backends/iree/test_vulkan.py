@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from mnetdsl.backends.iree.package import IreePackage, generate
+from mnetdsl.backends.iree.remote import RemoteSession
 from mnetdsl.backends.iree.runner import PackageRunner
 from mnetdsl.backends.iree.wire import arrays_of, receive, send_arrays
 from mnetdsl.diagnostics import Diagnostic, MnetError
@@ -55,7 +58,9 @@ def test_a_driver_that_crashes_takes_only_its_own_process(package: IreePackage) 
     runner = PackageRunner(package)
     inputs = inputs_of(small_module(), batch=1)
     assert runner.run(inputs)["logits"].shape == (1, 4)
-    runner._session._process.kill()
+    session = runner._session
+    assert isinstance(session, RemoteSession)
+    session._process.kill()
     with pytest.raises(MnetError) as refused:
         runner.run(inputs)
     (diagnostic,) = refused.value.diagnostics
@@ -66,15 +71,17 @@ def test_a_driver_that_crashes_takes_only_its_own_process(package: IreePackage) 
 def test_the_process_ends_with_its_runner(package: IreePackage) -> None:
     require_target("iree-vulkan")
     runner = PackageRunner(package)
-    process = runner._session._process
+    session = runner._session
+    assert isinstance(session, RemoteSession)
+    process = session._process
     assert process.poll() is None
-    del runner
+    del runner, session
     assert process.wait(10.0) == 0
 
 
 def test_arrays_cross_the_pipe_unchanged() -> None:
     stream = io.BytesIO()
-    sent = [
+    sent: list[NDArray[Any]] = [
         np.arange(6, dtype=np.uint8).reshape(1, 2, 3),
         np.array([[np.nan, -0.0]], np.float32),
         np.zeros((2, 0), np.int64),

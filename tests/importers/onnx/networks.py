@@ -89,7 +89,9 @@ def both(net: Net, folder: Path, mean: float = 127.5, std: float = 64.0) -> Mapp
     (port,) = network.module.graph.inputs
     pixels = net.random.integers(0, 256, port.value.type.shape).astype(np.uint8)
     element = net.inputs[0].type.tensor_type.elem_type
-    given = pixels if element == TensorProto.UINT8 else (pixels.astype(np.float32) - np.float32(mean)) / np.float32(std)
+    given: Array = (
+        pixels if element == TensorProto.UINT8 else (pixels.astype(np.float32) - np.float32(mean)) / np.float32(std)
+    )
     if element == TensorProto.INT8:
         given = (pixels.astype(np.int16) - 128).astype(np.int8)
     names = [output.name for output in net.outputs]

@@ -66,7 +66,10 @@ def within_a_step(net: Net, folder: Path, scale: float) -> None:
         assert difference <= scale * 1.01, name
 
 
-KINDS = {"int8": (np.int8, np.int8, -5), "uint8 with int8 weights": (np.uint8, np.int8, 120)}
+KINDS: dict[str, tuple[type[np.integer[Any]], type[np.integer[Any]], int]] = {
+    "int8": (np.int8, np.int8, -5),
+    "uint8 with int8 weights": (np.uint8, np.int8, 120),
+}
 KINDS["uint8"] = (np.uint8, np.uint8, 120)
 
 

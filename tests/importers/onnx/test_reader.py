@@ -100,7 +100,7 @@ def test_inputs_of_sizes_that_cannot_be(size: int) -> None:
 def test_windows_that_cannot_be(attribute: str, value: int) -> None:
     count = {"group": 0, "pads": 4}.get(attribute, 2)
     net = Net()
-    numbers = value if count == 0 else [value] * count
+    numbers: Any = value if count == 0 else [value] * count
     net.output(net.node("Conv", "input", net.noise(4, 3, 3, 3), **{attribute: numbers}))
     if value == 0 and attribute == "pads":
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from tests.importers.tflite.models import Maker, input_numbers, mobile, variety
 KINDS = ("float32", "int8", "uint8")
 
 
-def imported(data: bytes, **options: tuple[float, ...]) -> Imported:
+def imported(data: bytes, **options: Any) -> Imported:
     return import_bytes(data, "net.tflite", **options)
 
 

@@ -6,12 +6,13 @@ import pytest
 from mnetdsl.diagnostics import MnetError
 from mnetdsl.interpreter import evaluate_op
 from mnetdsl.ir.core import Op
+from mnetdsl.ir.declare import AttributeValue
 from mnetdsl.ir.location import Location
 from mnetdsl.ir.ops.constant import Constant
 
 
 def constant(element: str = "f32") -> Op:
-    attributes = {"resource": "stem.weight", "shape": (2, 3), "element": element}
+    attributes: dict[str, AttributeValue] = {"resource": "stem.weight", "shape": (2, 3), "element": element}
     return Constant({}, attributes, Location("stem", "net.mnet", 7, 3))
 
 

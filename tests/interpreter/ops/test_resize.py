@@ -9,7 +9,7 @@ from mnetdsl.ir.core import ShapeError
 from tests.interpreter.evaluation import evaluate, floats
 from tests.tflite_models import Tensor, run_single
 
-GRIDS = ({}, {"align_corners": True}, {"half_pixel_centers": True})
+GRIDS: tuple[dict[str, bool], ...] = ({}, {"align_corners": True}, {"half_pixel_centers": True})
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 2), (9, 20), (10, 14)])

@@ -56,8 +56,8 @@ def test_factors_from_tiny_to_above_one(rng: np.random.Generator) -> None:
     """Shifts to the right by up to 31, and to the left; biases near 2^30."""
     source = Grid("int8", 0.05, 3)
     layer = Layer(rng, source, (1, 1, 2, 8), scales=8)
-    layer.scales = np.float32([1e-10, 1e-7, 1e-4, 0.02, 0.3, 1.0, 3.0, 1e-12])
-    layer.bias = np.int32([2**30, -(2**29), 5000, -3, 1, 0, 2, 2**30 - 7])
+    layer.scales = np.array([1e-10, 1e-7, 1e-4, 0.02, 0.3, 1.0, 3.0, 1e-12], np.float32)
+    layer.bias = np.array([2**30, -(2**29), 5000, -3, 1, 0, 2, 2**30 - 7], np.int32)
     layer.result = Grid("int8", 0.04, -5)
     for x in inputs(rng, (1, 4, 4, 2), source):
         ours, reference = layer.convolved(x, (1, 1), (1, 1), VALID)

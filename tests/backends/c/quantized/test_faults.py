@@ -51,7 +51,7 @@ def random_layers(seed: int, last: str = "softmax") -> str:
         return choices[int(random.integers(len(choices)))]
 
     size = f"{one_of(17, 20, 23)}, {one_of(16, 19, 25)}, {one_of(1, 3, 4)}"
-    lines = [f"input image: u8[{size}] {{ mean = 127.5, std = 127.5 }}"]
+    lines: list[object] = [f"input image: u8[{size}] {{ mean = 127.5, std = 127.5 }}"]
     lines.append(f"x = conv2d(image, {one_of(3, 4, 8, 13)}, kernel = 3, stride = {one_of(1, 2)}) as stem")
     lines.append("x = relu6(x)")
     for i in range(4):

@@ -84,8 +84,8 @@ def networks(seed: int) -> Layers:
         layers.output(layers.weighted("conv2d", x, (1, 1, 20, count), activation, gain))
         kind += 1
     layers.output(layers.weighted("dense", layers.input(160), (160, 10)))
-    left, right, channels = layers.input(3, 5, 7), layers.input(3, 5, 7), layers.input(1, 1, 7)
-    for opcode, other in (("add", right), ("sub", right), ("mul", right), ("mul", channels)):
+    left, right, gates = layers.input(3, 5, 7), layers.input(3, 5, 7), layers.input(1, 1, 7)
+    for opcode, other in (("add", right), ("sub", right), ("mul", right), ("mul", gates)):
         left = layers.op(opcode, {"left": left, "right": other}, layers.storage(), activation="none")
         layers.output(left)
     for shape in ((7, 7, 20), (17, 17, 40), (1, 1, 16)):

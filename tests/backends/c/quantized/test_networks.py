@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ I16 = Storage(ElementType.I16, Quantization.per_tensor(0.001, 0))
 STRICT = ("-std=c99", "-O1", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror", "-pedantic")
 
 
-def quantized(name: str, storage: Storage, **parameters: float) -> Module:
+def quantized(name: str, storage: Storage, **parameters: Any) -> Module:
     module = mnetdsl.load(name, **parameters).module
     rows = [
         QuantizedTensor(tensor, storage, None, False, storage.element is ElementType.U8)

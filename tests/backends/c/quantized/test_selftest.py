@@ -80,8 +80,8 @@ def test_the_layer_whose_weights_were_damaged_is_named(network: Module, layer: s
     require("gcc")
     whole = package(network, rows=rows)
     damaged = Module(network.name, network.graph, dict(network.resources), dict(network.derived))
-    weights = damaged.resources[f"{layer}.weight"].copy()
-    weights[...] = -weights // 2
+    weights = damaged.resources[f"{layer}.weight"].astype(np.int8)
+    weights = (-(weights // 2)).astype(np.int8)
     damaged.resources[f"{layer}.weight"] = weights
     files = {**whole.files, "net_weights.c": generate(damaged, "net", Options(rows=rows)).files["net_weights.c"]}
     done = run(tmp_path / "net", files, "-DNET_SELFTEST_LAYERS=1")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from mnetdsl.ir.core import OperandArgument, Value
 from mnetdsl.ir.declare import AttributeValue
@@ -23,7 +23,7 @@ class CaseMaker(GraphMaker):
     def weights(self, *shape: int) -> Value:
         return self.random_constant(f"w{len(self.module.resources)}", *shape)
 
-    def op(self, opcode: str, operands: dict[str, OperandArgument], **attributes: AttributeValue) -> Value:
+    def op(self, opcode: str, operands: Mapping[str, OperandArgument], **attributes: AttributeValue) -> Value:
         name = f"{opcode}_{len(self.module.graph.operations)}"
         place = Location(name, "cases.mnet", len(self.module.graph.operations) + 1, 3)
         return self.builder.add(OPERATIONS[opcode], place, operands, **attributes).result

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -85,7 +87,7 @@ def test_random_filters_agree_with_the_interpreter(seed: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("network", mnetdsl.zoo())
 def test_every_network_of_the_zoo_agrees(network: str) -> None:
-    parameters = {"resolution": 64} if "hybrid" not in network else {}
+    parameters: dict[str, Any] = {"resolution": 64} if "hybrid" not in network else {}
     module = mnetdsl.load(network, **parameters).with_weights("random:1").optimized()
     wrong, _ = wrong_outputs(module)
     assert max(wrong.values(), default=0.0) < 1e-4

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ class QuantizedMaker(GraphMaker):
     def op(
         self,
         opcode: str,
-        operands: dict[str, OperandArgument],
+        operands: Mapping[str, OperandArgument],
         stored: Storage | None = None,
         **attributes: AttributeValue,
     ) -> Value:

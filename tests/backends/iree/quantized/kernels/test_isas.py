@@ -71,7 +71,7 @@ def extreme(maker: QuantizedMaker) -> list[Value]:
     ]
     for name, array in maker.module.resources.items():
         if array.dtype.itemsize == 1 and array.ndim > 1:
-            limits = np.iinfo(array.dtype)
+            limits = np.iinfo(array.dtype.name)
             signs = maker.random.random(array.shape) < 0.5
             signs[..., ::3] = True  # all of a channel, or of a map's rows, at one end
             maker.module.resources[name] = np.where(signs, limits.min, limits.max).astype(array.dtype)

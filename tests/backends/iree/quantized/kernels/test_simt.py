@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 
@@ -35,7 +36,7 @@ def products(m: QuantizedMaker) -> list[Value]:
 def windows(m: QuantizedMaker) -> list[Value]:
     """Strides, dilations and paddings of both axes, windows larger than the map, a first layer of three channels."""
     wide = (2, 2, 2, 2)
-    strided = {"strides": (2, 1), "padding": (0, 1, 2, 0)}
+    strided: dict[str, Any] = {"strides": (2, 1), "padding": (0, 1, 2, 0)}
     return [
         m.layer("conv2d", m.fresh(U8, 9, 11, 3), (3, 3, 3, 10), I8, plain=True, strides=(2, 2), padding=(0, 1, 0, 1)),
         m.layer("conv2d", m.fresh(I8, 9, 5, 6), (5, 3, 6, 7), OTHER, padding=wide, dilations=(2, 1)),
