@@ -76,7 +76,7 @@ class Roads:
         return road.kernel is not None
 
     def _road(self, op: Op) -> Road:
-        quantized = op.type.quantization is not None
+        quantized = any(value.type.quantization is not None for value in (op.result, *op.operands[:1]))
         own = (self._stored if quantized else self._layers).get(op.opcode)
         if own is None:
             return Road(op.location, op.opcode, None, f"`{op.opcode}` has no own kernel")

@@ -40,15 +40,19 @@ def emit_avg_pool(scope: Scope, op: Op) -> MlirValue:
     result = grid(op.type)
 
     def body(x: MlirValue, count: MlirValue) -> MlirValue:
-        sign = arith.shrsi(x, number(31, i32()))
-        magnitude = arith.subi(arith.xori(x, sign), sign)
-        rounded = arith.addi(magnitude, arith.shrui(count, number(1, i32())))
-        quotient = arith.divsi(rounded, count)
-        found = arith.subi(arith.xori(quotient, sign), sign)
-        return saturated(found, 0, (result.low, result.high), op.type.element)
+        return saturated(mean_of(x, count), 0, (result.low, result.high), op.type.element)
 
     inputs = [whole(total), Indexed(counts, (1, 2))]
     return elementwise(op.type.shape, inputs, body, element_type(op.type.element))
+
+
+def mean_of(total: MlirValue, count: MlirValue) -> MlirValue:
+    """total / count, a half away from zero; i32 scalars."""
+    sign = arith.shrsi(total, number(31, i32()))
+    magnitude = arith.subi(arith.xori(total, sign), sign)
+    rounded = arith.addi(magnitude, arith.shrui(count, number(1, i32())))
+    quotient = arith.divsi(rounded, count)
+    return arith.subi(arith.xori(quotient, sign), sign)
 
 
 def emit_max_pool(scope: Scope, op: Op) -> MlirValue:

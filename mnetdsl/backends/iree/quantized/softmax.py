@@ -49,25 +49,29 @@ def emit_softmax(scope: Scope, op: Op) -> MlirValue:
     powers = unfused(elementwise(shape, [whole(numbers), Indexed(largest, rows)], power, i32()))
     parts = elementwise(shape, [whole(powers)], lambda x: divided(x, number(SUM_BITS, i32())), i32())
     total = reduced(parts, [axis], 0, arith.addi)
-    reciprocals = elementwise(shape[:-1], [whole(total)], lambda x: _reciprocal(integers, x), i32())
+    reciprocals = elementwise(shape[:-1], [whole(total)], lambda x: reciprocal(integers, x), i32())
 
-    def share(power: MlirValue, total: MlirValue, reciprocal: MlirValue) -> MlirValue:
-        exponent = arith.subi(number(SUM_BITS + 23, i32()), math.ctlz(total))
-        most = number(31, i32())
-        product = integers.high_multiply(power, reciprocal)
-        quotient = divided(product, arith.minsi(exponent, most))
-        beyond = arith.cmpi(arith.CmpIPredicate.sgt, exponent, most)
-        found = arith.select(beyond, number(0, i32()), quotient)
+    def stored(power: MlirValue, total: MlirValue, factor: MlirValue) -> MlirValue:
+        found = share(integers, power, total, factor)
         return saturated(found, computed.low, (computed.low, computed.high), op.type.element)
 
     inputs = [whole(powers), Indexed(total, rows), Indexed(reciprocals, rows)]
-    shares = elementwise(shape, inputs, share, element_type(op.type.element))
+    shares = elementwise(shape, inputs, stored, element_type(op.type.element))
     if result == computed:
         return shares
     return requantized(scope, shares, (computed, op.type.element), (result, op.type.element))
 
 
-def _reciprocal(integers: Integers, x: MlirValue) -> MlirValue:
+def share(integers: Integers, power: MlirValue, total: MlirValue, factor: MlirValue) -> MlirValue:
+    """A power's share of the `total`, whose reciprocal is `factor`, in 256ths; i32 scalars."""
+    exponent = arith.subi(number(SUM_BITS + 23, i32()), math.ctlz(total))
+    most = number(31, i32())
+    quotient = divided(integers.high_multiply(power, factor), arith.minsi(exponent, most))
+    beyond = arith.cmpi(arith.CmpIPredicate.sgt, exponent, most)
+    return arith.select(beyond, number(0, i32()), quotient)
+
+
+def reciprocal(integers: Integers, x: MlirValue) -> MlirValue:
     """1 / x without integer bits, x shifted to its first bit: three steps of Newton's method."""
     fraction = arith.andi(arith.shli(x, math.ctlz(x)), number(HIGHEST, i32()))
     half = arith.addi(arith.shrui(fraction, number(1, i32())), number(1 << 30, i32()))

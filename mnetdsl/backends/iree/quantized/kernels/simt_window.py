@@ -16,7 +16,7 @@ from mnetdsl.backends.iree.kernels.executables import Call, Given
 from mnetdsl.backends.iree.kernels.language import Index, Memory, Position, accumulate, as_value, least
 from mnetdsl.backends.iree.kernels.simt.language import each, elements_grid, where_below
 from mnetdsl.backends.iree.quantized.kernels.simt_filters import FILTER, OWN, FilterKernel
-from mnetdsl.backends.iree.quantized.kernels.simt_words import byte_at, bytes_of, word_of, words_of
+from mnetdsl.backends.iree.quantized.kernels.simt_words import below, byte_at, bytes_of, word_of, words_of
 from mnetdsl.backends.iree.quantized.levels import BYTES, byte_of
 from mnetdsl.backends.iree.tensors import MlirValue
 
@@ -104,13 +104,13 @@ class _ByteWindow(FilterKernel):
 
             def row(ky: Position, sums: list[MlirValue]) -> list[MlirValue]:
                 v = given["dilation_y"] * ky + up
-                above = _below(v, given["height"])
+                above = below(v, given["height"])
 
                 def column(kx: Position, sums: list[MlirValue]) -> list[MlirValue]:
                     taps = []
                     for first in before:
                         u = given["dilation_x"] * kx + first
-                        inside = arith.andi(above, _below(u, given["width"]))
+                        inside = arith.andi(above, below(u, given["width"]))
                         taps.append(Tap(v * given["width"] + u, inside))
                     return self.tap(given, sums, source, weights, given["kernel_width"] * ky + kx, word, taps)
 
@@ -205,8 +205,3 @@ class SimtByteMultiplied(SimtByteDepthwise):
             value = byte_at(source, start + channel, self.signed)
             found.append(arith.select(tap.inside, value, border))
         return found
-
-
-def _below(at: Position, end: Position) -> MlirValue:
-    """Whether 0 <= `at` < `end`: a place in front of the map is huge as a number without sign."""
-    return arith.cmpi(arith.CmpIPredicate.ult, as_value(at), as_value(end))

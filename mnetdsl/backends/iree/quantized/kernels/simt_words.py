@@ -64,6 +64,11 @@ def byte_at(memory: Memory, at: Position, signed: bool) -> MlirValue:
     return (arith.shrsi if signed else arith.shrui)(top, number(24, i32()))
 
 
+def below(at: Position, end: Position) -> MlirValue:
+    """Whether 0 <= `at` < `end`: what lies in front of a map is huge as a number without sign."""
+    return arith.cmpi(arith.CmpIPredicate.ult, as_value(at), as_value(end))
+
+
 class Long(Narrow):
     """Factors by products of two words."""
 
