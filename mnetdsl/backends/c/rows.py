@@ -26,22 +26,15 @@ from mnetdsl.backends.c.lower import (
 )
 from mnetdsl.backends.c.program import ArenaLine, Call, CPort, Layer, RowProgram, Unit
 from mnetdsl.backends.c.row_axes import row_axes
-from mnetdsl.backends.c.row_plan import (
-    Banded,
-    RowCut,
-    no_rows,
-    plan_rows,
-    row_bytes,
-    row_mode,
-    row_operation,
-    variants,
-)
+from mnetdsl.backends.c.row_bands import row_mode, row_operation, variants
+from mnetdsl.backends.c.row_drafts import no_rows
+from mnetdsl.backends.c.row_plan import Banded, RowCut, plan_rows
 from mnetdsl.backends.c.trips import works
 from mnetdsl.cost.instructions import Cost, Work, moved
 from mnetdsl.ir.core import Module, Op, Value
 from mnetdsl.plan import Memory, Plan, PlannedStep, Space
 from mnetdsl.plan.result import ScratchBuffer
-from mnetdsl.plan.rows import Bands, RowStep
+from mnetdsl.plan.rows import Bands, RowStep, row_bytes
 from mnetdsl.targets import Core
 
 FRONT = "rows, the front of the network"

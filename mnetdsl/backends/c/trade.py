@@ -14,18 +14,9 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from mnetdsl.backends.c.lower import Lowered, Options, lower, rule_of
-from mnetdsl.backends.c.row_plan import (
-    BANDS,
-    Draft,
-    Front,
-    copied_image,
-    draft_of,
-    finished,
-    fronts_of,
-    row_operation,
-    scratch_bytes,
-    variants,
-)
+from mnetdsl.backends.c.row_bands import BANDS, row_operation, scratch_bytes, variants
+from mnetdsl.backends.c.row_drafts import Draft, Front, copied_image, draft_of, fronts_of
+from mnetdsl.backends.c.row_plan import finished
 from mnetdsl.backends.c.rows import Trial, choices_of, lower_rows
 from mnetdsl.cost.instructions import Cost, expected
 from mnetdsl.diagnostics import ExitCode, MnetError, error

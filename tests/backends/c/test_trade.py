@@ -126,7 +126,8 @@ def _bands(found: Chosen) -> int:
 
 def test_no_way_within_a_budget_has_a_smaller_arena_than_the_chosen_one(network: Module) -> None:
     """Every cut and band one by one."""
-    from mnetdsl.backends.c.row_plan import BANDS, fronts_of
+    from mnetdsl.backends.c.row_bands import BANDS
+    from mnetdsl.backends.c.row_drafts import fronts_of
     from mnetdsl.backends.c.rows import lower_rows
     from mnetdsl.cost.instructions import expected
 
