@@ -209,6 +209,25 @@ def _best(row: Array, top: int) -> list[int]:
     return [int(index) for index in np.argsort(-row.astype(np.float64), kind="stable")[:top]]
 
 
+def _counts(row: Array) -> list[tuple[int, int]]:
+    """Classes of an image or of its places, and how often each is there, the most frequent first."""
+    import numpy as np
+
+    classes, counts = np.unique(row, return_counts=True)
+    return sorted(zip(classes.tolist(), counts.tolist(), strict=True), key=lambda pair: (-pair[1], pair[0]))
+
+
+def _print_classes(row: Array, labels: Sequence[str], top: int) -> None:
+    """The class, or for a map of classes the share that each takes of it."""
+    found = _counts(row)
+    if row.ndim:
+        more = f", the largest {top}" if len(found) > top else ""
+        print(f"  {'x'.join(map(str, row.shape))} of {len(found)} classes{more}")
+    for index, count in found[:top]:
+        share = f"{100 * count / row.size:>10.2f} %" if row.ndim else f"{'class':>12}"
+        print(f"  {share}  {index:>5}{'  ' + labels[index] if labels else ''}")
+
+
 def _real(port: Port, result: Array) -> Array:
     """The numbers that a quantized output stands for; others as they are."""
     import numpy as np
@@ -220,11 +239,21 @@ def _real(port: Port, result: Array) -> Array:
 
 
 def _output_json(port: Port, result: Array, top: int) -> dict[str, object]:
+    from mnetdsl.ir.classes import holds_indices
+
     labels, quantization = _labels(port), port.value.type.quantization
     described: dict[str, object] = {"shape": list(result.shape), "element": result.dtype.name}
     if quantization is not None:
         described |= {"scale": quantization.scale[0], "zero_point": quantization.zero_point[0]}
-    if result.ndim == 2:
+    if holds_indices(port.value):
+        described["classes"] = [
+            [
+                {"class": index, **({"label": labels[index]} if labels else {}), "count": count}
+                for index, count in _counts(row)[:top]
+            ]
+            for row in result
+        ]
+    elif result.ndim == 2:
         described["top"] = [
             [
                 {"class": index, **({"label": labels[index]} if labels else {}), "value": float(row[index])}
@@ -238,9 +267,14 @@ def _output_json(port: Port, result: Array, top: int) -> dict[str, object]:
 
 
 def _print_output(port: Port, result: Array, names: Sequence[str], top: int, *, several: bool) -> None:
+    from mnetdsl.ir.classes import holds_indices
+
     labels, real = _labels(port), _real(port, result)
     for name, row in zip(names, real, strict=True):
         print(f"{name}  {port.name}" if several else name)
+        if holds_indices(port.value):
+            _print_classes(row, labels, top)
+            continue
         if row.ndim != 1:
             sizes = "x".join(map(str, row.shape))
             print(f"  {sizes} {result.dtype.name}, {row.min():.6g} to {row.max():.6g}, mean {row.mean():.6g}")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mnetdsl.diagnostics import Label, error
 from mnetdsl.diagnostics.suggest import did_you_mean
+from mnetdsl.ir.classes import class_counts
 from mnetdsl.ir.location import Location
 from mnetdsl.ir.types import ElementType, TensorType
 from mnetdsl.sema import bounds
@@ -93,15 +94,16 @@ def output(statement: ast.Output, value: Value, frame: Frame, layers: Layers, ev
     port = layers.builder.output(statement.name.text, value.value, Location.of(span, statement.name.text))
     if "labels" in settings:
         labels = _labels(*settings["labels"], frame, report)
-        classes = value.type.shape[-1]
-        if len(labels) != classes:
+        counts = class_counts(value.value)
+        if counts != {len(labels)}:
+            classes = " and of ".join(f"{count} classes" for count in sorted(counts))
             raise report.stop(
                 error(
                     "MN0614",
-                    f"{len(labels)} labels for an output of {classes} classes",
+                    f"{len(labels)} labels for an output of {classes}",
                     at=settings["labels"][1],
                     label=f"{len(labels)} labels",
-                    also=(Label(statement.value.span, f"{classes} classes"),),
+                    also=(Label(statement.value.span, classes),),
                 )
             )
         port.attributes["labels"] = labels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -13,8 +14,12 @@ from mnetdsl.backends.qemu.machines import MACHINES
 from mnetdsl.diagnostics import MnetError
 from mnetdsl.files import write_folder
 from mnetdsl.interpreter import run
+from mnetdsl.passes.pipelines import optimize
 from mnetdsl.plan import Memory
+from mnetdsl.sema import build
+from mnetdsl.source import SourceFile
 from mnetdsl.targets import CORES, find_device
+from mnetdsl.weights.random import random_weights
 from tests.backends.c.harness import random_inputs
 from tests.backends.c.networks import small_mobilenet
 from tests.toolchain import require
@@ -145,3 +150,20 @@ def test_an_unknown_package_suggests_one(package: CPackage) -> None:
         pack(package, "cmak", None)
     assert caught.value.diagnostics[0].code == "MN1106"
     assert "did you mean `cmake`?" in caught.value.diagnostics[0].help[0]
+
+
+def test_the_example_of_a_network_that_gives_classes_names_them(tmp_path: Path) -> None:
+    for tool in ("cmake", "arm-none-eabi-gcc", "qemu-system-arm"):
+        require(tool)
+    text = "mnet 1\n\nmodel net() {\n  input image: u8[8, 8, 3] { mean = 127.5, std = 127.5 }\n  x = conv2d(image, 3)\n"
+    text += '  output map = x { labels = ["sky", "road", "car"] }\n'
+    text += '  output classes = argmax(x) { labels = ["sky", "road", "car"] }\n}\n'
+    module = build(SourceFile("net.mnet", text)).module
+    module.resources.update(random_weights(module, 1))
+    write_folder(tmp_path, pack(generate(optimize(module)), "cmake", find_device("cortex-m4")))
+    command(tmp_path, "cmake", "-B", "build", TOOLCHAIN)
+    command(tmp_path, "cmake", "--build", "build")
+    lines = command(tmp_path, "cmake", "--build", "build", "--target", "run").splitlines()
+    shown = [line for line in lines if line.startswith("net: ")]
+    assert re.fullmatch(r"net: the largest of 192 map is \d+, (sky|road|car)", shown[0])
+    assert re.fullmatch(r"net: the first of 64 classes is [0-2], (sky|road|car)", shown[1])

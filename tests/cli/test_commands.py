@@ -182,6 +182,39 @@ def test_networks_with_several_inputs_and_outputs(folder: Path) -> None:
         refused(mnet(*run, *inputs, "--output", one, cwd=folder), "MN1401", exit_code=2)
 
 
+SEGMENTS = """mnet 1
+
+model segments() {
+  input image: u8[8, 8, 3] { mean = 127.5, std = 127.5 }
+  x = conv2d(image, 3) as scores
+  output classes = argmax(x) { labels = ["sky", "road", "car"] }
+  output best = argmax(global_avg_pool(x)) { labels = ["sky", "road", "car"] }
+}
+"""
+
+
+def test_indices_of_classes_are_counted_and_named(folder: Path) -> None:
+    (folder / "segments.mnet").write_text(SEGMENTS)
+    run = ("run", "segments.mnet", "--weights", "random:1", "--input", "a.png")
+    printed(*run, "--output", "out.npz", cwd=folder)
+    with np.load(folder / "out.npz") as saved:
+        classes, best = saved["classes"][0], int(saved["best"][0])
+    counts = {index: int((classes == index).sum()) for index in np.unique(classes).tolist()}
+    first = max(counts, key=lambda index: counts[index])
+    names = ("sky", "road", "car")
+    lines = printed(*run, cwd=folder).splitlines()
+    assert lines[1] == f"  8x8 of {len(counts)} classes"
+    assert lines[2].split() == [f"{100 * counts[first] / 64:.2f}", "%", str(first), names[first]]
+    assert lines[-1].split() == ["class", str(best), names[best]]
+    found = json.loads(printed(*run, "--format", "json", cwd=folder))["outputs"]
+    assert {entry["class"]: entry["count"] for entry in found["classes"]["classes"][0]} == counts
+    assert found["best"]["classes"] == [[{"class": best, "label": names[best], "count": 1}]]
+    printed("compile", "segments.mnet", "--weights", "random:1", "--target", "host-c", "-o", "c", cwd=folder)
+    assert "Class names of output classes, whose elements are their numbers" in (folder / "c/segments.h").read_text()
+    ports = json.loads((folder / "c/manifest.json").read_text())["outputs"]
+    assert [(port["type"], port["labels"]) for port in ports] == [("int32_t", list(names))] * 2
+
+
 def test_saved_inputs_are_what_the_main_of_generated_c_reads(folder: Path) -> None:
     require("gcc")
     weights = ("tiny.mnet", "--weights", "random:1")

@@ -133,6 +133,17 @@ def test_labels_and_pixels_come_back_from_the_file(format: str, tmp_path: Path) 
     assert image.attributes["std"] == (60.0, 59.0, 58.0)
 
 
+@pytest.mark.parametrize("format", ["tflite", "onnx"])
+def test_labels_of_indices_come_back_from_the_file(format: str, tmp_path: Path) -> None:
+    need("ai_edge_litert", "flatbuffers", "onnx")
+    text = "mnet 1\n\nmodel net() {\n  input image: u8[8, 8, 3] { mean = 127.5, std = 127.5 }\n  x = conv2d(image, 3)\n"
+    (tmp_path / "net.mnet").write_text(text + '  output classes = argmax(x) { labels = ["sky", "road", "car"] }\n}\n')
+    assert call("export", tmp_path / "net.mnet", "--weights", "random:1", "-o", tmp_path / f"out.{format}") == 0
+    assert call("import", tmp_path / f"out.{format}", "-o", tmp_path / "again") == 0
+    (classes,) = mnetdsl.load(tmp_path / "again").module.graph.outputs
+    assert classes.attributes["labels"] == ("sky", "road", "car")
+
+
 def test_files_that_exist_are_not_overwritten(net: Path, tmp_path: Path, capsys: Captured) -> None:
     need("ai_edge_litert", "flatbuffers")
     taken = tmp_path / "out.tensors.json"

@@ -171,6 +171,25 @@ def test_recursion_is_refused() -> None:
     assert [d.code for d in caught.value.diagnostics] == ["MN0502"]
 
 
+NAMED = 'labels = ["sky", "road", "car"]'
+
+
+@pytest.mark.parametrize("made", ["x", "reshape(x, [256])", "transpose(x, [1, 0])", "concat([x, x], axis = 1)"])
+def test_labels_of_indices_name_the_classes_that_argmax_searched(made: str) -> None:
+    (port,) = module(f"x = argmax(conv2d(image, 3))\noutput y = {made} {{ {NAMED} }}").graph.outputs
+    assert port.attributes["labels"] == ("sky", "road", "car")
+
+
+def test_labels_of_indices_are_as_many_as_the_classes() -> None:
+    with pytest.raises(MnetError, match="MN0614") as caught:
+        module(f"output y = argmax(conv2d(image, 4)) {{ {NAMED} }}")
+    assert caught.value.diagnostics[0].message == "3 labels for an output of 4 classes"
+    body = "x = concat([argmax(conv2d(image, 3)), argmax(image)], axis = 1)\n"
+    with pytest.raises(MnetError, match="MN0614") as caught:
+        module(f"{body}output y = x {{ {NAMED} }}")
+    assert caught.value.diagnostics[0].message == "3 labels for an output of 3 classes and of 4 classes"
+
+
 @pytest.mark.parametrize("size", [2, 1 << 21])
 def test_labels_are_read_with_a_limit_and_without_a_byte_order_mark(tmp_path: Path, size: int) -> None:
     (tmp_path / "labels.txt").write_bytes(b"\xef\xbb\xbfcat\r\ndog\n" + b"\n" * size)

@@ -77,6 +77,11 @@ class CPort:
     zero_point: int = 0
 
     @property
+    def indices(self) -> bool:
+        """Whether its elements are numbers of classes, not scores."""
+        return self.type == "int32_t"
+
+    @property
     def named_sizes(self) -> tuple[tuple[str, int], ...]:
         """Sizes of a map [H, W, C] by name; of other shapes none has a name."""
         return tuple(zip(("HEIGHT", "WIDTH", "CHANNELS"), self.shape, strict=True)) if len(self.shape) == 3 else ()

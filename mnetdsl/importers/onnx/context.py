@@ -60,6 +60,10 @@ class Context(Protocol):
         """Whether the tensor is an image of bytes, which the file normalizes itself."""
         ...
 
+    def indices(self, name: str) -> bool:
+        """Whether the tensor's numbers are those of classes, which a search for the largest gave."""
+        ...
+
     def scale(self, source: str, name: str, factors: Array, shifts: Array) -> None:
         """`name` is `source` times factors plus shifts, one of each per channel or one for all."""
         ...

@@ -19,7 +19,16 @@ from mnetdsl.importers.onnx.problems import damaged
 from mnetdsl.importers.onnx.stores import Stores, caller_storage, storage_of
 from mnetdsl.importers.onnx.views import View, ascending, flat_axes, natural_order, permutation
 from mnetdsl.importers.tflite.convert import named_outputs
-from mnetdsl.importers.tflite.graph import Argument, Constant, ImportGraph, ImportOutput, Layer, Value
+from mnetdsl.importers.tflite.graph import (
+    Argument,
+    Constant,
+    ImportGraph,
+    ImportOutput,
+    Layer,
+    Value,
+    classes_of,
+    searched,
+)
 from mnetdsl.importers.tflite.literals import SYMBOLS
 from mnetdsl.importers.tflite.operators import MAX_NUMBERS, OTHERWISE, NotSupportedError
 from mnetdsl.importers.tflite.problems import MAX_LISTED, unsupported_model
@@ -72,8 +81,7 @@ class _Converter:
         if not ends or not self.layers:
             raise unsupported_model(self.model.path, "there are no operators in it", "export the network again")
         outputs = tuple(
-            ImportOutput(_named(port.name), value, -1, self._labels(port.name, self.values[value].shape[-1]))
-            for port, value in ends
+            ImportOutput(_named(port.name), value, -1, self._labels(port.name, value)) for port, value in ends
         )
         if self.stores.shift_to_signed():
             self.notes.append("uint8 tensors are stored as int8, 128 less in every number")
@@ -110,6 +118,9 @@ class _Converter:
 
     def pixels(self, name: str) -> bool:
         return self._raw(name) is not None
+
+    def indices(self, name: str) -> bool:
+        return searched(self.view(name).value, self.layers) is not None
 
     def _raw(self, name: str) -> FoundInput | None:
         """The input of bytes that `name` is, with what was done to its pixels so far."""
@@ -301,8 +312,9 @@ class _Converter:
         except NotSupportedError as problem:
             raise unsupported_model(self.model.path, f"its output `{name}`: {problem.why}", problem.remedy) from None
 
-    def _labels(self, name: str, classes: int) -> tuple[str, ...]:
+    def _labels(self, name: str, value: int) -> tuple[str, ...]:
         """What `mnet export` wrote into the file, where there is one for each class."""
+        classes = classes_of(value, self.values, self.layers)
         text = self.model.metadata.get(f"{METADATA}.{name}.labels", "")
         found = tuple(line.strip() for line in text.splitlines())
         return found if len(found) == classes and all(found) else ()

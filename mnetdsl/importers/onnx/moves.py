@@ -12,6 +12,8 @@ from mnetdsl.ir.types import MAX_RANK, Shape
 
 FLOATS = (1, 10, 11, 16)
 """ONNX's numbers of float, float16, double and bfloat16."""
+WIDE_INTEGERS = (6, 7)
+"""ONNX's numbers of int32 and int64, either of which holds indices of classes."""
 
 
 def same(node: Node, context: Context) -> None:
@@ -19,7 +21,8 @@ def same(node: Node, context: Context) -> None:
 
 
 def cast(node: Node, context: Context) -> None:
-    if node.integer("to", 0) not in FLOATS:
+    kind = node.integer("to", 0)
+    if kind not in FLOATS and not (kind in WIDE_INTEGERS and context.indices(node.input(0))):
         raise NotSupportedError("it turns numbers into integers", "cut the network off in front of it")
     same(node, context)
 

@@ -20,6 +20,7 @@ from mnetdsl.importers.tflite.graph import (
     Requantized,
     Storage,
     Value,
+    classes_of,
 )
 from mnetdsl.importers.tflite.literals import SYMBOLS
 from mnetdsl.importers.tflite.operators import OTHERWISE, REMEDIES, RULES, NotSupportedError
@@ -96,7 +97,7 @@ class _Converter:
             value = self._resolved(source)
             if value not in self.values or not any(layer.output == value for layer in self.layers):
                 raise unsupported_model(self.path, "one of its outputs is not computed", "convert the network again")
-            classes = self.values[value].shape[-1]
+            classes = classes_of(value, self.values, self.layers)
             outputs.append(ImportOutput(name, value, number, self._labels(labels, place, name, classes), row))
         named = named_outputs(outputs, self.layers, self.values)
         return ImportGraph(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -100,6 +100,24 @@ class Layer:
     @property
     def weighted(self) -> bool:
         return self.filter is not None
+
+
+def searched(value: int, layers: Sequence[Layer]) -> int | None:
+    """The scores of which `value` is, through layers that move them, indices of the largest; None where it is not."""
+    makers = {layer.output: layer for layer in layers}
+    while value in makers and makers[value].operation in _MOVES:
+        value = makers[value].inputs[0]
+    found = value in makers and makers[value].operation == "argmax"
+    return makers[value].inputs[0] if found else None
+
+
+def classes_of(value: int, values: Mapping[int, Value], layers: Sequence[Layer]) -> int:
+    """How many there are where `value` is scores, or indices of classes."""
+    scores = searched(value, layers)
+    return values[value if scores is None else scores].shape[-1]
+
+
+_MOVES = ("reshape", "transpose", "slice")
 
 
 @dataclass(frozen=True)
