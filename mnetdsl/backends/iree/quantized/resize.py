@@ -44,13 +44,17 @@ def emit_resize(scope: Scope, op: Op) -> MlirValue:
     return bilinear(scope, op, body, fixed_positions, type)
 
 
-def _in_float(corners: list[Corner]) -> MlirValue:
-    """Each product is rounded before it is added: the maximum, which changes nothing, keeps compilers from making one
-    instruction of both."""
+def mixed(corners: list[Corner]) -> MlirValue:
+    """Corners whose pixels are i32 scalars, as one of them. Each product is rounded before it is added: the maximum,
+    which changes nothing, keeps compilers from making one instruction of both."""
     total = None
     for pixel, row, column in corners:
-        value = arith.uitofp(scalar(0.0).type, widened(pixel, ElementType.U8))
+        value = arith.uitofp(scalar(0.0).type, pixel)
         product = arith.maximumf(arith.mulf(arith.mulf(value, row), column), scalar(_LOWEST))
         total = product if total is None else arith.addf(total, product)
-    whole = math.floor(arith.addf(total, scalar(0.5)))
-    return arith.trunci(element_type(ElementType.U8), arith.fptosi(i32(), whole))
+    return arith.fptosi(i32(), math.floor(arith.addf(total, scalar(0.5))))
+
+
+def _in_float(corners: list[Corner]) -> MlirValue:
+    wide = [(widened(pixel, ElementType.U8), row, column) for pixel, row, column in corners]
+    return arith.trunci(element_type(ElementType.U8), mixed(wide))

@@ -23,6 +23,7 @@ class ByteMean:
     lanes: int
     zero: int
     finish: Finish | FloatFinish
+    workgroups: int = 4
 
     @property
     def name(self) -> str:
@@ -30,7 +31,7 @@ class ByteMean:
 
     @property
     def grid(self) -> Grid:
-        return share(self.channels // self.lanes, 4), 1
+        return share(self.channels // self.lanes, self.workgroups), 1
 
     @property
     def inputs(self) -> tuple[Buffer, ...]:
@@ -66,6 +67,7 @@ class ByteProduct:
     per_channel: bool
     zeros: tuple[int, int]
     finish: Finish | FloatFinish
+    workgroups: int = 4
 
     @property
     def name(self) -> str:
@@ -73,7 +75,7 @@ class ByteProduct:
 
     @property
     def grid(self) -> Grid:
-        return share(self.pixels, 4), 1
+        return share(self.pixels, self.workgroups), 1
 
     @property
     def inputs(self) -> tuple[Buffer, ...]:

@@ -34,6 +34,7 @@ class ByteConvolution:
     block: Block
     finish: Finish | FloatFinish
     parts: int = 1
+    workgroups: int = WORKGROUPS
 
     @property
     def name(self) -> str:
@@ -48,8 +49,8 @@ class ByteConvolution:
     @property
     def grid(self) -> Grid:
         """Workgroups along rows and panels."""
-        rows = share(self.window.outputs[0])
-        return rows, min(self._panels, max(1, WORKGROUPS // rows))
+        rows = share(self.window.outputs[0], self.workgroups)
+        return rows, min(self._panels, max(1, self.workgroups // rows))
 
     @property
     def inputs(self) -> tuple[Buffer, ...]:

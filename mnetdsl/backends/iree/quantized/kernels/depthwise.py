@@ -89,10 +89,18 @@ class ByteDepthwise:
         height = -(-rows // self.grid[0])
         width = -(-(self.channels // self.isa.lanes) // self.grid[1]) * self.isa.lanes
         top, first = group[0] * height, group[1] * width
+        self.emit_rows(top, least(top + height, rows), (first, least(first + width, self.channels)), *memories)
+
+    def emit_rows(
+        self, top: Position, bottom: Position, channels: tuple[Position, Position], *memories: Memory
+    ) -> None:
+        """The rows from `top` to below `bottom` of the output, whose memory begins with row 0 of the map, as the
+        input's does, whether these rows are there or not."""
+        rows = self.window.outputs[0]
         upper, lower = self.edges
-        with loop(top, least(top + height, rows)) as y:
+        with loop(top, bottom) as y:
             case = least(y, upper) + greatest(y - (rows - 1 - lower), 0)
-            with loop(first, least(first + width, self.channels), self.isa.lanes) as channel:
+            with loop(*channels, self.isa.lanes) as channel:
                 for start, end, size in self.window.strips(self.strip):
                     with loop(start, end, size) as x:
                         self._strip(y, case, x, size, channel, *memories)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
 
-from mnetdsl.backends.iree.kernels.blocking import FEW_ROWS, WIDEST, choose_block
+from mnetdsl.backends.iree.kernels.blocking import FEW_ROWS, WIDEST, WORKGROUPS, choose_block
 from mnetdsl.backends.iree.kernels.executables import Kernel
 from mnetdsl.backends.iree.kernels.filters import Unsuitable
 from mnetdsl.backends.iree.kernels.isa import ByteIsa
@@ -19,7 +20,8 @@ from mnetdsl.backends.iree.quantized.kernels.depthwise import ByteDepthwise, cho
 from mnetdsl.backends.iree.quantized.kernels.finish import Finish
 from mnetdsl.backends.iree.quantized.kernels.finishes import finish_of
 from mnetdsl.backends.iree.quantized.kernels.float_finish import FloatFinish
-from mnetdsl.backends.iree.quantized.kernels.maps import HALF_RANGE, byte_isa, byte_map, framed, run, unsigned
+from mnetdsl.backends.iree.quantized.kernels.made import ByteLayer, flat
+from mnetdsl.backends.iree.quantized.kernels.maps import HALF_RANGE, byte_isa, framed, unsigned
 from mnetdsl.backends.iree.quantized.kernels.pointwise import BytePointwise, quads
 from mnetdsl.backends.iree.quantized.kernels.tiles import ByteTiles, tile_order, tile_weights
 from mnetdsl.backends.iree.quantized.layer import Array, Numbers
@@ -29,41 +31,95 @@ from mnetdsl.ir.ops.conv2d import Conv2d
 from mnetdsl.ir.ops.dense import Dense
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
 
-Parts = tuple[Kernel, MlirValue, Array, Array]
-"""The kernel, its map, its weights and its bias."""
 FEWEST_PIXELS, FEWEST_COLUMNS, FEWEST_DEPTHS = 16, 4, 16
 """Of a layer that AMX takes: of a pointwise one; of a row, and at each of the window's places, of others."""
 
+AnyFinish = Finish | FloatFinish
+Weights = Callable[[], tuple[Array, Array]]
+"""Packs weights and bias."""
+Made = tuple[Kernel, Weights]
 
-def filter_layer(shop: Workshop, op: Op) -> str | Unsuitable:
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """How the kernel reads the layer's map: `window` over it, `pitch` bytes from pixel to pixel, with `frame` around it
+    where it stands apart, in a map of its own."""
+
+    window: Window
+    pitch: int
+    frame: tuple[int, int, int, int] | None = None
+
+    def of_rows(self, rows: int | None) -> Source:
+        """That of so many rows of the output, or of all."""
+        if rows is None:
+            return self
+        height = (rows - 1) * self.window.strides[0] + self.window.kernel[0]
+        return replace(self, window=replace(self.window, size=(height, self.window.size[1])))
+
+
+def filter_layer(shop: Workshop, op: Op, rows: int | None = None) -> ByteLayer | Unsuitable:
     """A convolution or a dense layer."""
     assert isinstance(op, Conv2d | DepthwiseConv2d | Dense)
     reason = _unsuitable(op)
     if reason is not None:
         return Unsuitable(reason)
-    numbers = Numbers(shop.scope, op)
-    lanes = byte_isa(shop).lanes
-    channels = padded_size(op.type.shape[-1], lanes)
-    tiled = _takes_tiles(byte_isa(shop), numbers, op)
+    isa = byte_isa(shop)
+    numbers = shop.once(op, lambda: Numbers(shop.scope, op))
+    channels = padded_size(op.type.shape[-1], isa.lanes)
+    tiled = _takes_tiles(isa, numbers, op, rows)
     order = tile_order(channels) if tiled else np.arange(channels)
-    finished = finish_of(numbers, order, lanes)
+    finished = shop.once((op, tiled), lambda: finish_of(numbers, order, isa.lanes))
     if finished is None:
         return Unsuitable("some of its factors are 1/2 or more, or tiny")
     finish, table = finished
-    if tiled:
-        kernel, source, weights, bias = _tiles(shop, numbers, finish, order)
-    elif isinstance(op, DepthwiseConv2d):
-        kernel, source, weights, bias = _depthwise(shop, numbers, op, finish, channels)
-    elif isinstance(op, Conv2d) and not _is_pointwise(op):
-        kernel, source, weights, bias = _convolution(shop, numbers, op, finish, channels)
+    source = _source(op, isa, tiled)
+    border = unsigned(numbers.source, numbers.source.zero_point)
+    some = source.of_rows(rows)
+    workgroups = WORKGROUPS if rows is None else 1
+    if isinstance(op, DepthwiseConv2d):
+        kernel, weights = _depthwise(isa, numbers, source, finish, channels)
+    elif tiled:
+        kernel, weights = _tiles(numbers, some, finish, order, min(workgroups, shop.chaining.workgroups))
+    elif source.frame is not None:
+        kernel, weights = _convolution(isa, numbers, some, finish, channels, workgroups)
     else:
-        kernel, source, weights, bias = _pointwise(shop, numbers, finish, channels)
-    constants = [
-        shop.scope.prepared(f"{op.name}.packed", weights),
-        shop.scope.prepared(f"{op.name}.packed_bias", bias.astype(np.int32)),
-        shop.scope.prepared(f"{op.name}.packed_finish", table),
-    ]
-    return run(shop, op, kernel, [source, *constants])
+        kernel, weights = _pointwise(isa, numbers, some, finish, channels, workgroups)
+
+    def map() -> MlirValue:
+        if source.frame is None:
+            return flat(shop, op.input, source.pitch)
+        return framed(shop, op.input, source.pitch, source.frame, border)
+
+    def arrays() -> list[tuple[str, Array]]:
+        packed, bias = weights()
+        return [("packed", packed), ("packed_bias", bias.astype(np.int32)), ("packed_finish", table)]
+
+    return ByteLayer(
+        op,
+        kernel,
+        source.window,
+        (op.input,),
+        [map],
+        source.window.size[1] * source.pitch,
+        source.window.outputs[1] * channels,
+        arrays,
+        follows=source.frame is None,
+    )
+
+
+def _source(op: Conv2d | DepthwiseConv2d | Dense, isa: ByteIsa, tiled: bool) -> Source:
+    depth = op.input.type.shape[-1]
+    padded = padded_size(depth, isa.lanes)
+    if isinstance(op, Dense):
+        return Source(Window((1, prod(op.type.shape[:-1])), (1, 1), (1, 1), (0, 0, 0, 0)), padded)
+    window = Window.of(op.input.type.shape, op.filter.type.shape[:2], op.strides, op.padding)
+    if isinstance(op, DepthwiseConv2d) or _is_pointwise(op):
+        return Source(window, padded)
+    top, bottom, left, right = op.padding
+    height, width = window.size
+    inside = replace(window, size=(top + height + bottom, left + width + right), padding=(0, 0, 0, 0))
+    # Direct convolutions take a row more than the window reads: the last step of a row may read behind it.
+    return Source(inside, padded if tiled else depth, (top, bottom + (not tiled), left, right))
 
 
 def _unsuitable(op: Conv2d | DepthwiseConv2d | Dense) -> str | None:
@@ -80,11 +136,12 @@ def _is_pointwise(op: Conv2d) -> bool:
     return op.filter.type.shape[:2] == (1, 1) and op.strides == (1, 1) and not any(op.padding)
 
 
-def _takes_tiles(isa: ByteIsa, numbers: Numbers, op: Conv2d | DepthwiseConv2d | Dense) -> bool:
-    """Whether AMX takes the layer: there are pixels to fill tiles, and depths to fill their rows."""
+def _takes_tiles(isa: ByteIsa, numbers: Numbers, op: Conv2d | DepthwiseConv2d | Dense, rows: int | None) -> bool:
+    """Whether AMX takes the layer, or so many `rows` of it: pixels fill tiles, and depths their rows."""
     if not isa.tiles or isinstance(op, DepthwiseConv2d | Dense) or len(byte_parts(isa, numbers.filter)) > 1:
         return False
     _, height, width, _ = op.type.shape
+    height = rows or height
     if _is_pointwise(op):
         return height * width >= FEWEST_PIXELS
     return op.input.type.shape[-1] >= FEWEST_DEPTHS and height >= 2 and width >= FEWEST_COLUMNS
@@ -95,19 +152,27 @@ def _padded(array: Array, channels: int) -> Array:
     return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, channels - array.shape[-1])])
 
 
-def _pointwise(shop: Workshop, numbers: Numbers, finish: Finish | FloatFinish, channels: int) -> Parts:
-    op, isa = numbers.op, byte_isa(shop)
-    source = byte_map(shop, op.input)
-    rows = prod(op.type.shape[:-1])
+def _pointwise(
+    isa: ByteIsa, numbers: Numbers, source: Source, finish: AnyFinish, channels: int, workgroups: int
+) -> Made:
+    rows, pitch = prod(source.window.outputs), source.pitch
     widest = 2 if 1 < rows <= FEW_ROWS else WIDEST
     block = choose_block(isa, rows, channels // isa.lanes, widest)
-    kernel = BytePointwise(rows, source.pitch, channels, isa, block, finish)
-    parts = byte_parts(isa, numbers.filter.reshape(-1, op.type.shape[-1]))
-    kernel = replace(kernel, parts=len(parts))
-    matrix = np.pad(parts, [(0, 0), (0, source.pitch - parts.shape[1]), (0, channels - parts.shape[2])])
+    parts = byte_parts(isa, numbers.filter.reshape(-1, numbers.filter.shape[-1]))
+    kernel = BytePointwise(rows, pitch, channels, isa, block, finish, len(parts), workgroups)
+
+    def weights() -> tuple[Array, Array]:
+        matrix = np.pad(parts, [(0, 0), (0, pitch - parts.shape[1]), (0, channels - parts.shape[2])])
+        return quads(isa, matrix, block.vectors * isa.lanes), _bias(isa, numbers, matrix, channels)
+
+    return kernel, weights
+
+
+def _bias(isa: ByteIsa, numbers: Numbers, matrix: Array, channels: int) -> Array:
+    """That of products with stored bytes, as instructions take them; matrix [parts, K, channels]."""
     border = unsigned(numbers.source, numbers.source.zero_point) - _lowered(isa)
-    bias = _padded(numbers.plain_bias, channels) - border * matrix.astype(np.int64).sum(axis=(0, 1))
-    return kernel, source.value, quads(isa, matrix, block.vectors * isa.lanes), bias
+    moved: Array = border * matrix.astype(np.int64).sum(axis=(0, 1))
+    return _padded(numbers.plain_bias, channels) - moved
 
 
 def byte_parts(isa: ByteIsa, filter: Array) -> Array:
@@ -124,60 +189,50 @@ def _lowered(isa: ByteIsa) -> int:
     return HALF_RANGE if isa.signed else 0
 
 
-def _tiles(shop: Workshop, numbers: Numbers, finish: Finish | FloatFinish, order: Array) -> Parts:
-    op = numbers.op
-    assert isinstance(op, Conv2d)
-    depth = padded_size(op.input.type.shape[-1], byte_isa(shop).lanes)
-    border = unsigned(numbers.source, numbers.source.zero_point)
-    _, height, width, _ = op.input.type.shape
-    if _is_pointwise(op):
-        source = byte_map(shop, op.input).value
-        window = Window((1, height * width), (1, 1), (1, 1), (0, 0, 0, 0))
-    else:
-        top, bottom, left, right = op.padding
-        size = (top + height + bottom, left + width + right)
-        window = Window.of((1, *size, depth), op.filter.type.shape, op.strides, (0, 0, 0, 0))
-        source = framed(shop, op.input, depth, (top, bottom, left, right), border)
-    kernel = ByteTiles(window, depth, len(order), prod(window.size) * depth, finish, shop.chaining.workgroups)
-    taps = np.pad(
-        numbers.filter,
-        [(0, 0), (0, 0), (0, depth - numbers.filter.shape[2]), (0, len(order) - numbers.filter.shape[3])],
-    )
-    matrix = taps.reshape(taps.shape[0], -1, len(order))
-    bias = _padded(numbers.plain_bias, len(order)) - border * matrix.astype(np.int64).sum(axis=(0, 1))
-    return kernel, source, tile_weights(matrix, kernel.step), bias[order]
+def _tiles(numbers: Numbers, source: Source, finish: AnyFinish, order: Array, workgroups: int) -> Made:
+    window, depth = source.window, source.pitch
+    if window.kernel == (1, 1) and source.frame is None:
+        window = replace(window, size=(1, prod(window.size)))
+    kernel = ByteTiles(window, depth, len(order), prod(window.size) * depth, finish, workgroups)
+
+    def weights() -> tuple[Array, Array]:
+        taps = np.pad(
+            numbers.filter,
+            [(0, 0), (0, 0), (0, depth - numbers.filter.shape[2]), (0, len(order) - numbers.filter.shape[3])],
+        )
+        matrix = taps.reshape(taps.shape[0], -1, len(order))
+        border = unsigned(numbers.source, numbers.source.zero_point)
+        bias = _padded(numbers.plain_bias, len(order)) - border * matrix.astype(np.int64).sum(axis=(0, 1))
+        return tile_weights(matrix, kernel.step), bias[order]
+
+    return kernel, weights
 
 
-def _convolution(shop: Workshop, numbers: Numbers, op: Conv2d, finish: Finish | FloatFinish, channels: int) -> Parts:
-    isa = byte_isa(shop)
-    top, bottom, left, right = op.padding
-    depth = op.input.type.shape[-1]
-    border = unsigned(numbers.source, numbers.source.zero_point)
-    # A row more than the window reads: the last step of a row may read behind it.
-    map = framed(shop, op.input, depth, (top, bottom + 1, left, right), border)
-    _, height, width, _ = op.input.type.shape
-    size = (top + height + bottom, left + width + right)
-    window = Window.of((1, *size, depth), op.filter.type.shape, op.strides, (0, 0, 0, 0))
-    bytes = (size[0] + 1) * size[1] * depth
+def _convolution(
+    isa: ByteIsa, numbers: Numbers, source: Source, finish: AnyFinish, channels: int, workgroups: int
+) -> Made:
+    window, depth = source.window, source.pitch
     block = choose_block(isa, window.outputs[1], channels // isa.lanes, 2)
     parts = byte_parts(isa, numbers.filter)
-    kernel = ByteConvolution(window, depth, channels, bytes, isa, block, finish, len(parts))
-    matrix = _padded(window_quads(parts, kernel.steps), channels)
-    moved = (border - _lowered(isa)) * matrix.astype(np.int64).sum(axis=(0, 1))
-    bias = _padded(numbers.plain_bias, channels) - moved
-    return kernel, map, quads(isa, matrix, block.vectors * isa.lanes), bias
+    bytes = (window.size[0] + 1) * window.size[1] * depth
+    kernel = ByteConvolution(window, depth, channels, bytes, isa, block, finish, len(parts), workgroups)
+
+    def weights() -> tuple[Array, Array]:
+        matrix = _padded(window_quads(parts, kernel.steps), channels)
+        return quads(isa, matrix, block.vectors * isa.lanes), _bias(isa, numbers, matrix, channels)
+
+    return kernel, weights
 
 
-def _depthwise(
-    shop: Workshop, numbers: Numbers, op: DepthwiseConv2d, finish: Finish | FloatFinish, channels: int
-) -> Parts:
-    isa = byte_isa(shop)
-    source = byte_map(shop, op.input)
-    kernel_size = op.filter.type.shape[:2]
-    window = Window.of(op.input.type.shape, kernel_size, op.strides, op.padding)
+def _depthwise(isa: ByteIsa, numbers: Numbers, source: Source, finish: AnyFinish, channels: int) -> Made:
+    window = source.window
     border = unsigned(numbers.source, numbers.source.zero_point)
     strip = choose_strip(isa.registers // isa.split, window)
     parts = _padded(byte_parts(isa, numbers.filter[..., 0]), channels)
     kernel = ByteDepthwise(window, channels, isa, strip, border, finish, len(parts))
-    weights, sums = depthwise_cases(isa, window, parts, border - _lowered(isa))
-    return kernel, source.value, weights, _padded(numbers.plain_bias, channels) - sums
+
+    def weights() -> tuple[Array, Array]:
+        packed, sums = depthwise_cases(isa, window, parts, border - _lowered(isa))
+        return packed, _padded(numbers.plain_bias, channels) - sums
+
+    return kernel, weights

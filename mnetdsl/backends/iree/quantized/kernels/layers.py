@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from math import prod
 
 import numpy as np
@@ -11,14 +11,19 @@ from mnetdsl.backends.iree.kernels.filters import Unsuitable
 from mnetdsl.backends.iree.kernels.isa import Isa
 from mnetdsl.backends.iree.kernels.layers import Workshop
 from mnetdsl.backends.iree.kernels.packing import padded_size
+from mnetdsl.backends.iree.kernels.window import Window
+from mnetdsl.backends.iree.kernels.workshop import OwnLayer
 from mnetdsl.backends.iree.layout import Packed
 from mnetdsl.backends.iree.quantized.kernels.channels import ByteMean, ByteProduct
 from mnetdsl.backends.iree.quantized.kernels.filters import filter_layer
 from mnetdsl.backends.iree.quantized.kernels.finishes import proven_finish, uniform_finish
-from mnetdsl.backends.iree.quantized.kernels.maps import HALF_RANGE, byte_isa, byte_map, run, signed, unsigned
+from mnetdsl.backends.iree.quantized.kernels.float_finish import FloatFinish
+from mnetdsl.backends.iree.quantized.kernels.made import ByteLayer, ByteWork, alone, flat, pixelwise
+from mnetdsl.backends.iree.quantized.kernels.maps import HALF_RANGE, byte_isa, byte_map, signed, unsigned
 from mnetdsl.backends.iree.quantized.kernels.proof import MeanSteps
-from mnetdsl.backends.iree.quantized.kernels.sums import ByteSum, find_form
+from mnetdsl.backends.iree.quantized.kernels.sums import ByteSum, SumForm, find_form
 from mnetdsl.backends.iree.quantized.kernels.tables import ByteTable, table_rows
+from mnetdsl.backends.iree.quantized.layer import Array
 from mnetdsl.interpreter.quantized.grids import grid
 from mnetdsl.ir.core import Op
 from mnetdsl.ir.ops.elementwise import Elementwise
@@ -35,37 +40,51 @@ from mnetdsl.numerics.scales import product_factor
 def lookup(shop: Workshop, op: Op) -> str | Unsuitable:
     """A table, or one a channel; one that changes nothing, such as that of a u8 image stored as i8, is another name for
     the bytes."""
+    tables = _tables(shop, op)
+    if tables is not None and (tables == np.arange(256)).all():
+        source = shop.scope.packed(op.operands[0], op.type.shape[-1])
+        if source.raised == (op.operands[0].type.element is ElementType.I8):
+            shop.scope.bind_packed(op.result, Packed(source.value, source.pitch, op.type.element is ElementType.I8))
+            return "same_bytes"
+    return alone(table)(shop, op)
+
+
+def _tables(shop: Workshop, op: Op) -> Array | None:
+    """[tables, 256], unsigned bytes by unsigned bytes; None where they are not of bytes."""
     assert isinstance(op, Lookup)
-    isa, stored = byte_isa(shop), shop.scope.stored(op.table)
+    stored = shop.scope.stored(op.table)
     if stored is None or op.input.type.element.byte_width != 1 or stored.itemsize != 1:
-        return Unsuitable("its table is not one of 256 bytes")
+        return None
     flip = np.uint8(HALF_RANGE)
     tables = stored.view(np.uint8) ^ (flip if op.type.element is ElementType.I8 else np.uint8(0))
     if op.input.type.element is ElementType.I8:
         tables = np.roll(tables, HALF_RANGE, axis=-1)
-    tables = tables.reshape(-1, 256)
-    depth = op.type.shape[-1]
-    if (tables == np.arange(256)).all():
-        source = shop.scope.packed(op.input, depth)
-        if source.raised == (op.input.type.element is ElementType.I8):
-            shop.scope.bind_packed(op.result, Packed(source.value, source.pitch, op.type.element is ElementType.I8))
-            return "same_bytes"
+    return tables.reshape(-1, 256)
+
+
+def table(shop: Workshop, op: Op, rows: int | None = None) -> ByteLayer | Unsuitable:
+    assert isinstance(op, Lookup)
+    isa, tables = byte_isa(shop), _tables(shop, op)
+    if tables is None:
+        return Unsuitable("its table is not one of 256 bytes")
     if (tables == tables[0]).all():
         tables = tables[:1]
-    pixels = prod(op.type.shape[:-1])
-    narrow = depth < isa.lanes and pixels * depth % isa.lanes == 0
+    depth = op.type.shape[-1]
+    narrow = depth < isa.lanes and prod(op.type.shape[:-1]) * depth % isa.lanes == 0
     pitch = depth if narrow else padded_size(depth, isa.lanes)
-    kernel = ByteTable(pixels * pitch, isa, len(tables))
+    window, maps, row = pixelwise(shop, op, (op.input,), pitch)
+    size = (rows or window.outputs[0]) * row
+    kernel = ByteTable(size, isa, len(tables), _few(rows))
     if len(tables) > 1 and (isa.tables != "vbmi" or not narrow or kernel.size < kernel.round):
         return Unsuitable("its channels have tables of their own")
-    rows = np.concatenate([table_rows(isa, table.view(np.int8)).reshape(-1) for table in tables])
-    source = byte_map(shop, op.input, pitch)
-    result, *_ = shop.executables.dispatch(kernel, [source.value, shop.scope.prepared(f"{op.name}.packed", rows)])
-    shop.scope.bind_packed(op.result, Packed(result, pitch, op.type.element is ElementType.I8))
-    return kernel.name
+
+    def arrays() -> list[tuple[str, Array]]:
+        return [("packed", np.concatenate([table_rows(isa, each.view(np.int8)).reshape(-1) for each in tables]))]
+
+    return ByteLayer(op, kernel, window, (op.input,), maps, row, row, arrays, follows=not narrow)
 
 
-def add(shop: Workshop, op: Op) -> str | Unsuitable:
+def add(shop: Workshop, op: Op, rows: int | None = None) -> ByteLayer | Unsuitable:
     """The sum of two maps of one shape."""
     assert isinstance(op, Elementwise)
     reason = _not_bytes(op)
@@ -73,6 +92,15 @@ def add(shop: Workshop, op: Op) -> str | Unsuitable:
         return Unsuitable(reason)
     if op.left.type.shape != op.type.shape or op.right.type.shape != op.type.shape:
         return Unsuitable("it spreads sizes of 1")
+    form = shop.once(op, lambda: _sum_form(op))
+    if form is None:
+        return Unsuitable("float32 is not exact for all pairs of its bytes")
+    window, maps, row = pixelwise(shop, op, (op.left, op.right))
+    kernel = ByteSum((rows or window.outputs[0]) * row, byte_isa(shop).lanes, form, _few(rows))
+    return ByteLayer(op, kernel, window, (op.left, op.right), maps, row, row, list, by_rows=2)
+
+
+def _sum_form(op: Elementwise) -> SumForm | None:
     grids = left, right = grid(op.left.type), grid(op.right.type)
     result = grid(op.type)
     bytes = np.arange(256, dtype=np.uint8)
@@ -82,15 +110,10 @@ def add(shop: Workshop, op: Op) -> str | Unsuitable:
     scales = left.scale / result.scale, right.scale / result.scale
     zeros = unsigned(left, left.zero_point) * scales[0] + unsigned(right, right.zero_point) * scales[1]
     low, high = (signed(result, bound) for bound in activation_range(result, op.activation))
-    form = find_form(expected, scales, signed(result, result.zero_point) - zeros, (low, high))
-    if form is None:
-        return Unsuitable("float32 is not exact for all pairs of its bytes")
-    maps = [byte_map(shop, value) for value in (op.left, op.right)]
-    size = prod(op.type.shape[:-1]) * maps[0].pitch
-    return run(shop, op, ByteSum(size, byte_isa(shop).lanes, form), [map.value for map in maps])
+    return find_form(expected, scales, signed(result, result.zero_point) - zeros, (low, high))
 
 
-def mul(shop: Workshop, op: Op) -> str | Unsuitable:
+def mul(shop: Workshop, op: Op, rows: int | None = None) -> ByteLayer | Unsuitable:
     """The product of two maps of one shape, or of a map and one pixel of gates."""
     assert isinstance(op, Elementwise)
     reason = _not_bytes(op)
@@ -100,22 +123,25 @@ def mul(shop: Workshop, op: Op) -> str | Unsuitable:
     gates = other.type.shape[-1] == op.type.shape[-1] and prod(other.type.shape) == other.type.shape[-1]
     if map.type.shape != op.type.shape or not (other.type.shape == op.type.shape or gates):
         return Unsuitable("it spreads sizes of 1 in another way than over all pixels")
+    lanes = byte_isa(shop).lanes
     first, second, result = grid(map.type), grid(other.type), grid(op.type)
     ends = [a * b for a in (first.lowest, first.highest) for b in (second.lowest, second.highest)]
     factor = product_factor(grid(op.left.type), grid(op.right.type), result)
     bounds = activation_range(result, op.activation)
-    finished = uniform_finish(result, bounds, factor, (min(ends), max(ends)), byte_isa(shop).lanes)
+    finished = shop.once(op, lambda: uniform_finish(result, bounds, factor, (min(ends), max(ends)), lanes))
     if finished is None:
         return Unsuitable("float32 is not exact for all products of its bytes")
-    finish, table = finished
-    pixels = prod(op.type.shape[:-1])
-    left, right = byte_map(shop, map), byte_map(shop, other)
+    finish, factors = finished
+    window, maps, row = pixelwise(shop, op, (map, other))
     zeros = unsigned(first, first.zero_point), unsigned(second, second.zero_point)
-    kernel = ByteProduct(pixels, left.pitch, byte_isa(shop).lanes, gates and pixels > 1, zeros, finish)
-    return run(shop, op, kernel, [left.value, right.value, shop.scope.prepared(f"{op.name}.packed_finish", table)])
+    pixels = (rows or window.outputs[0]) * window.outputs[1]
+    per_channel = gates and prod(op.type.shape[:-1]) > 1
+    kernel = ByteProduct(pixels, row // window.outputs[1], lanes, per_channel, zeros, finish, _few(rows))
+    arrays = [("packed_finish", factors)]
+    return ByteLayer(op, kernel, window, (map, other), maps, row, row, lambda: arrays, 1 if per_channel else 2)
 
 
-def global_avg_pool(shop: Workshop, op: Op) -> str | Unsuitable:
+def global_avg_pool(shop: Workshop, op: Op, rows: int | None = None) -> ByteLayer | Unsuitable:
     assert isinstance(op, GlobalAvgPool)
     reason = _not_bytes(op)
     if reason is not None:
@@ -124,16 +150,12 @@ def global_avg_pool(shop: Workshop, op: Op) -> str | Unsuitable:
     pixels = prod(op.input.type.shape[1:3])
     reach = source.lowest * pixels, source.highest * pixels
     factor = mean_factor(pixels, source, result)
-    finished = uniform_finish(result, (result.low, result.high), factor, reach, byte_isa(shop).lanes)
-    if finished is None:
-        return Unsuitable("float32 is not exact for all of its sums")
-    finish, table = finished
-    map = byte_map(shop, op.input)
-    kernel = ByteMean(pixels, map.pitch, byte_isa(shop).lanes, unsigned(source, source.zero_point), finish)
-    return run(shop, op, kernel, [map.value, shop.scope.prepared(f"{op.name}.packed_finish", table)])
+    lanes = byte_isa(shop).lanes
+    finished = shop.once(op, lambda: uniform_finish(result, (result.low, result.high), factor, reach, lanes))
+    return _mean(shop, op, finished, unsigned(source, source.zero_point), rows)
 
 
-def avg_pool(shop: Workshop, op: Op) -> str | Unsuitable:
+def avg_pool(shop: Workshop, op: Op, rows: int | None = None) -> ByteLayer | Unsuitable:
     """The mean of a whole map, which stays on its grid."""
     assert isinstance(op, AvgPool)
     reason = _not_bytes(op)
@@ -147,13 +169,37 @@ def avg_pool(shop: Workshop, op: Op) -> str | Unsuitable:
     low, high, zero = (signed(own, number) for number in (own.low, own.high, 0))
     least, most = (np.full(lanes, number * pixels, np.int64) for number in (own.low, own.high))
     steps = MeanSteps(most, most, zero, low, high, least, most, low >= zero, pixels)
-    finished = proven_finish(steps, np.arange(lanes), lanes)
+    finished = shop.once(op, lambda: proven_finish(steps, np.arange(lanes), lanes))
+    return _mean(shop, op, finished, unsigned(own, 0), rows)
+
+
+def _mean(
+    shop: Workshop, op: GlobalAvgPool | AvgPool, finished: tuple[FloatFinish, Array] | None, zero: int, rows: int | None
+) -> ByteLayer | Unsuitable:
     if finished is None:
         return Unsuitable("float32 is not exact for all of its sums")
-    finish, table = finished
-    map = byte_map(shop, op.input)
-    kernel = ByteMean(pixels, map.pitch, lanes, unsigned(own, 0), finish)
-    return run(shop, op, kernel, [map.value, shop.scope.prepared(f"{op.name}.packed_finish", table)])
+    finish, factors = finished
+    _, height, width, channels = op.input.type.shape
+    isa = byte_isa(shop)
+    pitch = padded_size(channels, isa.lanes)
+    kernel = ByteMean(height * width, pitch, isa.lanes, zero, finish, _few(rows))
+    window = Window((height, width), (height, width), (1, 1), (0, 0, 0, 0))
+    arrays = [("packed_finish", factors)]
+    return ByteLayer(
+        op,
+        kernel,
+        window,
+        (op.input,),
+        [partial(flat, shop, op.input, pitch)],
+        width * pitch,
+        pitch,
+        lambda: arrays,
+    )
+
+
+def _few(rows: int | None) -> int:
+    """Workgroups."""
+    return 4 if rows is None else 1
 
 
 def _not_bytes(op: Op) -> str | None:
@@ -175,21 +221,25 @@ def reshape(shop: Workshop, op: Op) -> str | Unsuitable:
     return "reshape"
 
 
-ByteLayer = Callable[[Workshop, Op], str | Unsuitable]
-
-BYTE_LAYERS: dict[str, ByteLayer] = {
+BYTE_WORKS: dict[str, ByteWork] = {
     **dict.fromkeys(("conv2d", "depthwise_conv2d", "dense"), filter_layer),
     "add": add,
     "mul": mul,
     "global_avg_pool": global_avg_pool,
     "avg_pool": avg_pool,
+    "lookup": table,
+}
+"""By opcode. These may be joined."""
+
+BYTE_LAYERS: dict[str, OwnLayer] = {
+    **{opcode: alone(work) for opcode, work in BYTE_WORKS.items()},
     "lookup": lookup,
     "reshape": reshape,
 }
 """By opcode. An operation that is missing here always takes linalg."""
 
 
-def byte_layers(isa: Isa) -> dict[str, ByteLayer]:
+def byte_layers(isa: Isa) -> dict[str, OwnLayer]:
     """`BYTE_LAYERS` where the target has their instructions."""
     return BYTE_LAYERS if isa.bytes is not None else dict.fromkeys(BYTE_LAYERS, _without_products)
 

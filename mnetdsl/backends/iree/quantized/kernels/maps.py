@@ -54,9 +54,8 @@ def framed(shop: Workshop, value: Value, pitch: int, padding: tuple[int, int, in
     return result
 
 
-def run(shop: Workshop, op: Op, kernel: Kernel, arguments: list[MlirValue]) -> str:
-    """Emits the layer and returns its kernel's name."""
+def run(shop: Workshop, op: Op, kernel: Kernel, arguments: list[MlirValue], pitch: int) -> str:
+    """Emits the layer, whose pixels have `pitch` bytes, and returns its kernel's name."""
     result, *_ = shop.executables.dispatch(kernel, arguments)
-    width = padded_size(op.type.shape[-1], byte_isa(shop).lanes)
-    shop.scope.bind_packed(op.result, Packed(result, width, op.type.element is ElementType.I8))
+    shop.scope.bind_packed(op.result, Packed(result, pitch, op.type.element is ElementType.I8))
     return kernel.name

@@ -32,6 +32,7 @@ class BytePointwise:
     block: Block
     finish: Finish | FloatFinish
     parts: int = 1
+    workgroups: int = WORKGROUPS
 
     @property
     def name(self) -> str:
@@ -42,9 +43,9 @@ class BytePointwise:
         """Workgroups along rows and panels."""
         tiles = -(-self.rows // self.block.rows)
         if self.rows >= MANY_ROWS:
-            return share(tiles), 1
-        columns = share(self._panels)
-        return share(tiles, max(1, WORKGROUPS // columns)), columns
+            return share(tiles, self.workgroups), 1
+        columns = share(self._panels, self.workgroups)
+        return share(tiles, max(1, self.workgroups // columns)), columns
 
     @property
     def inputs(self) -> tuple[Buffer, ...]:

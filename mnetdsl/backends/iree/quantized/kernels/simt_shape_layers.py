@@ -34,7 +34,7 @@ from mnetdsl.ir.ops.shape import Concat, Pad, Slice, Transpose
 from mnetdsl.ir.types import ElementType
 from mnetdsl.numerics.clamps import stored_number
 from mnetdsl.numerics.concat import joined
-from mnetdsl.numerics.resize import FRACTION_BITS, fixed_positions, nearest_positions
+from mnetdsl.numerics.resize import FRACTION_BITS, fixed_positions, float_positions, nearest_positions
 from mnetdsl.numerics.tables import all_stored
 
 
@@ -132,23 +132,22 @@ def resize(shop: Shop, op: Op) -> str | Unsuitable:
     if not is_bytes(op.result):
         return WIDE
     _, _, width, channels = op.input.type.shape
-    near = op.method == "nearest"
-    if not near and op.type.element is ElementType.U8:
-        return Unsuitable("numbers without a sign are interpolated in float")
-    kernel = SimtByteNearest() if near else SimtByteBilinear()
-    tables = [
-        shop.scope.prepared(f"{op.name}.positions{axis}", _positions(op, axis, near).astype(np.int32))
-        for axis in (0, 1)
-    ]
+    signed = op.type.element is ElementType.I8
+    kernel = SimtByteNearest() if op.method == "nearest" else SimtByteBilinear(signed)
+    tables = [shop.scope.prepared(f"{op.name}.positions{axis}", _positions(op, axis)) for axis in (0, 1)]
     call = kernel.call((op.size[0], op.size[1]), width, channels)
     return run(shop, op, kernel, [words(shop, op.input), *tables], call)
 
 
-def _positions(op: Resize, axis: int, near: bool) -> NDArray[Any]:
+def _positions(op: Resize, axis: int) -> NDArray[np.int32]:
     """The kernel's table of an axis."""
     sizes = op.input.type.shape[1 + axis], op.size[axis]
     corners, centers = op.align_corners, op.half_pixel_centers
-    if near:
-        return nearest_positions(*sizes, align_corners=corners, half_pixel_centers=centers)
-    found = fixed_positions(*sizes, align_corners=corners, half_pixel_centers=centers)
-    return np.stack([found.lower, found.upper, (1 << FRACTION_BITS) - found.weight, found.weight])
+    if op.method == "nearest":
+        return nearest_positions(*sizes, align_corners=corners, half_pixel_centers=centers).astype(np.int32)
+    fixed = op.type.element is ElementType.I8
+    found = (fixed_positions if fixed else float_positions)(*sizes, align_corners=corners, half_pixel_centers=centers)
+    one: np.generic = np.int64(1 << FRACTION_BITS) if fixed else np.float32(1)
+    weights = np.stack([one - found.weight, found.weight])
+    bits = weights.astype(np.int32) if fixed else weights.astype(np.float32).view(np.int32)
+    return np.concatenate([np.stack([found.lower, found.upper]).astype(np.int32), bits])

@@ -6,15 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from iree.compiler import ir as mlir
 from iree.compiler.dialects import arith
 
 from mnetdsl.backends.iree.integers import i32
 from mnetdsl.backends.iree.kernels.executables import Call, Given, Sized
 from mnetdsl.backends.iree.kernels.language import Index, Memory, Position, as_value, greatest, least
 from mnetdsl.backends.iree.kernels.simt.language import each, elements_grid
+from mnetdsl.backends.iree.ops.resize import Corner
 from mnetdsl.backends.iree.quantized.kernels.simt_maps import as_index
 from mnetdsl.backends.iree.quantized.kernels.simt_words import below, byte_at, bytes_of, packed_bytes, word_of, words_of
 from mnetdsl.backends.iree.quantized.levels import BYTES
+from mnetdsl.backends.iree.quantized.resize import mixed
 from mnetdsl.backends.iree.tensors import MlirValue, number
 from mnetdsl.numerics.resize import FRACTION_BITS
 
@@ -192,9 +195,15 @@ class SimtByteNearest(_Resize):
 
 @dataclass(frozen=True)
 class SimtByteBilinear(_Resize):
-    """A table [4, size]: the lower and the upper row, and how much each weighs in 1024ths."""
+    """A table [4, size]: the lower and the upper row, and how much each weighs: in 1024ths for `signed` bytes, for
+    others the bits of float32, in which the reference computes those."""
 
     KIND: ClassVar[str] = "bilinear"
+    signed: bool
+
+    @property
+    def name(self) -> str:
+        return f"{super().name}_{'i8' if self.signed else 'u8'}"
 
     def word(
         self, given: Given, read: Callable[..., MlirValue], row: tuple[Memory, Index], column: tuple[Memory, Index]
@@ -202,14 +211,24 @@ class SimtByteBilinear(_Resize):
         axes = []
         for (table, place), size in zip((row, column), (given["rows"], given["columns"]), strict=True):
             lower, upper, rest, weight = (table.scalar(size * part + place) for part in range(4))
-            axes.append(((lower, rest), (upper, weight)))
-        totals = [number(0, i32())] * BYTES
-        for y, up in axes[0]:
-            for x, across in axes[1]:
-                factor = arith.muli(up, across)
-                pixels = bytes_of(read(y, x), signed=True)
-                totals = [arith.addi(total, arith.muli(q, factor)) for total, q in zip(totals, pixels, strict=True)]
-        return packed_bytes([_rounded(total) for total in totals])
+            axes.append(((lower, self.weight(rest)), (upper, self.weight(weight))))
+        corners = [(read(y, x), up, across) for x, across in axes[1] for y, up in axes[0]]
+        words = [bytes_of(word, self.signed) for word, _, _ in corners]
+        weights = [(up, across) for _, up, across in corners]
+        mix = _whole if self.signed else mixed
+        channels = zip(*words, strict=True)
+        return packed_bytes([mix([(q, *pair) for q, pair in zip(pixels, weights, strict=True)]) for pixels in channels])
+
+    def weight(self, bits: MlirValue) -> MlirValue:
+        return bits if self.signed else arith.bitcast(mlir.F32Type.get(), bits)
+
+
+def _whole(corners: list[Corner]) -> MlirValue:
+    """Weighed in 1024ths of both axes, a half away from zero."""
+    total = number(0, i32())
+    for pixel, row, column in corners:
+        total = arith.addi(total, arith.muli(arith.muli(pixel, row), column))
+    return _rounded(total)
 
 
 def _rounded(total: MlirValue) -> MlirValue:

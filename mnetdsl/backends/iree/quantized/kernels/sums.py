@@ -64,6 +64,7 @@ class ByteSum:
     size: int
     lanes: int
     form: SumForm
+    workgroups: int = 4
 
     @property
     def name(self) -> str:
@@ -71,7 +72,7 @@ class ByteSum:
 
     @property
     def grid(self) -> Grid:
-        return share(self.size // self.lanes, 4), 1
+        return share(self.size // self.lanes, self.workgroups), 1
 
     @property
     def inputs(self) -> tuple[Buffer, ...]:

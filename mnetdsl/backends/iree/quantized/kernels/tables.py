@@ -33,6 +33,7 @@ class ByteTable:
     size: int
     isa: ByteIsa
     channels: int = 1
+    workgroups: int = 4
 
     @property
     def name(self) -> str:
@@ -40,7 +41,7 @@ class ByteTable:
 
     @property
     def grid(self) -> Grid:
-        return share(-(-self.size // self.round), 4), 1
+        return share(-(-self.size // self.round), self.workgroups), 1
 
     @property
     def round(self) -> int:

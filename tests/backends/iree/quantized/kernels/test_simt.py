@@ -99,14 +99,14 @@ def test_what_stands_between_them_has_the_interpreters_bits() -> None:
 
 
 def test_every_operation_on_bytes_has_the_interpreters_bits() -> None:
-    """The cases of linalg's road: all run by kernels of our own, but for what is interpolated in float."""
+    """The cases of linalg's road: all run by kernels of our own."""
     maker = QuantizedMaker("operations")
     for name, case in CASES.items():
         if name.startswith(("i8: ", "u8: ")):
             maker.output(case(maker), name)
     wrong, kernels = differing(maker.module)
     assert wrong == {}
-    assert [layer.split("_")[0] for layer, kernel in kernels.items() if kernel is None] == ["resize"] * 3
+    assert None not in kernels.values()
 
 
 def test_maps_are_joined_moved_and_pooled_whatever_their_channels() -> None:
@@ -207,11 +207,10 @@ def test_what_has_no_kernel_says_why() -> None:
             m.layer("conv2d", m.fresh(I8, 3, 5, 8), (1, 1, 8, 4), I16),
             m.op("add", {"left": m.fresh(I8, 4, 5, 3), "right": m.fresh(I8, 4, 1, 3)}, I8),
             m.op("concat", {"inputs": [m.fresh(I8, 4, 5, 3)] * 2}, I8, axis=2),
-            m.op("resize", {"input": m.fresh(U8, 4, 5, 3)}, None, size=(8, 8)),
         ]
 
     emitted = emit(built(build), simt=True, simt_kernels=True)
-    reasons = ["16 bits", "spreads sizes of 1", "neither channels", "in float"]
+    reasons = ["16 bits", "spreads sizes of 1", "neither channels"]
     for road, reason in zip(emitted.roads, reasons, strict=True):
         assert road.kernel is None
         assert reason in road.remark().message
@@ -233,7 +232,8 @@ def test_modules_need_nothing_that_a_vulkan_device_may_lack() -> None:
     """No 8-bit storage, integers of 8, 16 or 64 bits, or subgroups; inputs and outputs of no whole words included."""
 
     def build(m: QuantizedMaker) -> list[Value]:
-        return [*products(m), *windows(m), *maps(m)]
+        every = [case(m) for name, case in CASES.items() if name.startswith(("i8: ", "u8: "))]
+        return [*products(m), *windows(m), *maps(m), *every]
 
     assert capabilities(generate(built(build), "net", TARGET)) == SHADER
     assert capabilities(generate(built(maps), "net", "iree-vulkan")) > SHADER
