@@ -19,12 +19,14 @@ class Chaining:
     bands: workgroups of a chain, each with a halo of its own. map: bytes of a map from which the layers around it are
     joined, None for half of a core's own cache. streamed: bytes of a layer's weights up to which it may be in a chain:
     it reads them again for each row. workgroups: of a layer, about; setting up tiles takes each of them a while.
+    joined: bands of a chain of layers of stored bytes, one a thread; 0 for no such chains.
     """
 
     bands: int = 4
     map: int | None = None
     streamed: int = 70 * 1024
     workgroups: int = WORKGROUPS
+    joined: int = 0
 
     def joins(self, size: int, isa: Isa) -> bool:
         """Whether a map of `size` bytes is large enough."""
@@ -40,8 +42,10 @@ def chaining_for(threads: int | None) -> Chaining:
     if threads is None:
         return Chaining()
     if threads == 2:
-        return Chaining(bands=2, map=200 * 1024, streamed=300 * 1024, workgroups=4)
-    return Chaining(bands=threads, workgroups=1 if threads == 1 else WORKGROUPS)
+        return Chaining(bands=2, map=200 * 1024, streamed=300 * 1024, workgroups=4, joined=2)
+    if threads == 1:
+        return Chaining(bands=1, workgroups=1)
+    return Chaining(bands=threads, joined=threads)
 
 
 HALOS = 2

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 from math import prod
+from typing import Any, TypeVar
 
 from mnetdsl.backends.iree.kernels.chain import Chain, Layer, Stage
 from mnetdsl.backends.iree.kernels.chains import Chaining
@@ -23,6 +24,8 @@ from mnetdsl.ir.ops.elementwise import Elementwise
 from mnetdsl.ir.ops.pool import GlobalAvgPool
 from mnetdsl.ir.ops.unary import UnaryOp
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Workshop(Shop):
@@ -30,6 +33,15 @@ class Workshop(Shop):
 
     isa: Isa
     chaining: Chaining
+    _known: dict[object, Any] = field(default_factory=dict, repr=False)
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gave for `key` when it was asked for first: layers are looked at before they are emitted, and
+        some proofs take long."""
+        if key not in self._known:
+            self._known[key] = make()
+        found: T = self._known[key]
+        return found
 
 
 def filter_layer(shop: Workshop, op: Op) -> str | Unsuitable:

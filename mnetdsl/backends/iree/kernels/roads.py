@@ -10,6 +10,7 @@ from mnetdsl.backends.iree.kernels.filters import Unsuitable
 from mnetdsl.backends.iree.kernels.layers import OWN_LAYERS, Workshop, chain
 from mnetdsl.backends.iree.kernels.simt.layers import SIMT_LAYERS
 from mnetdsl.backends.iree.kernels.workshop import OwnLayer, Shop
+from mnetdsl.backends.iree.quantized.kernels.joins import find_byte_chains, join_bytes
 from mnetdsl.backends.iree.quantized.kernels.layers import byte_layers
 from mnetdsl.backends.iree.quantized.kernels.simt_layers import SIMT_BYTE_LAYERS
 from mnetdsl.ir.core import Graph, Op, Value
@@ -92,7 +93,12 @@ def vector_roads(shop: Workshop, graph: Graph, results: Collection[Value]) -> Ro
     """For processors with vectors. `results` are values that the function returns."""
     whole = shop.storage.bfloat is None
     chains = find_chains(graph, shop.scope.array, shop.isa, results, shop.chaining) if whole else []
-    return Roads(shop, OWN_LAYERS, byte_layers(shop.isa), chains, lambda layers: chain(shop, layers))
+    chains += find_byte_chains(shop, graph, results)
+    return Roads(shop, OWN_LAYERS, byte_layers(shop.isa), chains, lambda layers: _joined(shop, layers))
+
+
+def _joined(shop: Workshop, layers: Sequence[Op]) -> str:
+    return chain(shop, layers) if layers[0].type.quantization is None else join_bytes(shop, layers)
 
 
 def simt_roads(shop: Shop) -> Roads:
