@@ -1,0 +1,80 @@
+"""Whole quantized networks on kernels of scalar invocations, and on linalg's loops beside them."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+import mnetdsl
+from mnetdsl.backends.iree.package import IreePackage, generate
+from mnetdsl.backends.iree.runner import PackageRunner
+from mnetdsl.interpreter import run
+from mnetdsl.ir.core import Module
+from mnetdsl.passes.pipelines import optimize
+from mnetdsl.quantize.quantizer import Settings
+from mnetdsl.quantize.tuning import Techniques
+from mnetdsl.validate import validate
+from tests.backends.iree.harness import require_target
+from tests.backends.iree.quantized.kernels.simt_harness import SHADER, TARGET, capabilities
+
+PLAIN = Settings(
+    "min-max", equalize=False, techniques=Techniques(mse_scales=False, learned_rounding=False, bias_correction=False)
+)
+RESOLUTION = 96
+
+
+@cache
+def quantized(name: str, resolution: int, alpha: float) -> tuple[Module, np.ndarray]:
+    """A network of the zoo with made-up weights, and two images of noise that it was quantized by."""
+    network = mnetdsl.load(name, resolution=resolution, alpha=alpha).with_weights("random:3")
+    pictures = np.random.default_rng(4).integers(0, 256, (2, resolution, resolution, 3), np.uint8)
+    return optimize(network.quantize([pictures], settings=PLAIN).module), pictures
+
+
+def differing(module: Module, pictures: np.ndarray, package: IreePackage) -> int:
+    """How many logits differ from the interpreter's."""
+    require_target("iree-vulkan")
+    inputs = {module.graph.inputs[0].name: pictures[:1]}
+    results, expected = PackageRunner(package).run(inputs), run(module, inputs)
+    assert all(len(np.unique(array)) > 5 for array in expected.values())
+    return sum(int((results[name] != array).sum()) for name, array in expected.items())
+
+
+@pytest.mark.parametrize("name", [pytest.param("mobilenet_v2", marks=pytest.mark.slow), "mobilenet_v3_small"])
+def test_small_networks_have_the_interpreters_bits(name: str) -> None:
+    """Of odd sizes: a channel count of three, maps of no whole words, gates; all layers run by kernels of our own."""
+    module, pictures = quantized(name, 47, 0.35)
+    package = generate(module, "net", TARGET)
+    assert differing(module, pictures, package) == 0
+    assert [road.location.name for road in package.roads if road.kernel is None] == []
+    assert capabilities(package) == SHADER
+
+
+@pytest.mark.slow
+def test_layers_that_are_observed_have_the_interpreters_bits() -> None:
+    require_target("iree-vulkan")
+    network = mnetdsl.load("mobilenet_v1", alpha=0.25, resolution=32, classes=10).with_weights("random:3")
+    pictures = np.random.default_rng(4).integers(0, 256, (2, 32, 32, 3), np.uint8)
+    report = validate(network.quantize([pictures], settings=PLAIN).module, [TARGET])
+    assert report.agrees, list(report.diagnostics())
+    assert all(layer.absolute == 0.0 for layer in report.backends[1].layers)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", mnetdsl.zoo())
+def test_networks_of_the_zoo_have_the_interpreters_bits(name: str) -> None:
+    """Only attention's products, of real numbers, are left to linalg; nothing needs 8-bit storage."""
+    module, pictures = quantized(name, RESOLUTION, 1.0)
+    package = generate(module, "net", TARGET)
+    assert differing(module, pictures, package) == 0
+    assert {road.opcode for road in package.roads if road.kernel is None} <= {"matmul"}
+    assert capabilities(package) == SHADER
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", mnetdsl.zoo())
+def test_networks_of_the_zoo_have_the_interpreters_bits_on_linalg(name: str) -> None:
+    module, pictures = quantized(name, RESOLUTION, 1.0)
+    assert differing(module, pictures, generate(module, "net", "iree-vulkan")) == 0
