@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mnetdsl.ir.core import Op
+from mnetdsl.ir.ops.activation import UNARY_FUNCTIONS
 from mnetdsl.ir.ops.conv2d import Conv2d
 from mnetdsl.ir.ops.dense import Dense
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
@@ -57,14 +58,7 @@ RULES: dict[str, Callable[[Op], int]] = {
             "sub",
             "mul",
             "clamp",
-            "relu",
-            "relu6",
-            "hard_sigmoid",
-            "hard_swish",
-            "sigmoid",
-            "silu",
-            "gelu",
-            "tanh",
+            *UNARY_FUNCTIONS,
             "softmax",
             "avg_pool",
             "max_pool",

@@ -28,3 +28,9 @@ def did_you_mean(name: str, candidates: Iterable[str]) -> str | None:
         holding = [candidate for candidate in folded if name.lower() in re.split("[-:]", candidate)]
         matches = sorted(holding, key=lambda candidate: (len(candidate), candidate))
     return folded[matches[0]] if matches else None
+
+
+def meant(name: str, candidates: Iterable[str], otherwise: str = "") -> str:
+    """The question whether it was the nearest candidate, for a label; `otherwise` where none is near."""
+    suggestion = did_you_mean(name, candidates)
+    return f"did you mean `{suggestion}`?" if suggestion else otherwise

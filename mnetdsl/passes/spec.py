@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import get_type_hints
 
 from mnetdsl.diagnostics import Diagnostic, ExitCode, MnetError, error
-from mnetdsl.diagnostics.suggest import did_you_mean
+from mnetdsl.diagnostics.suggest import did_you_mean, meant
 from mnetdsl.passes.base import OptionValue, Pass
 from mnetdsl.passes.pipelines import PIPELINES
 from mnetdsl.passes.registry import PASSES
@@ -62,12 +62,11 @@ def _options(kind: type[Pass], text: str) -> dict[str, OptionValue]:
         if not equals or not value:
             raise _refused(error("MN1012", f"`{item}` is no option: an option is `name=value`", location=kind.name))
         if key not in known:
-            suggestion = did_you_mean(key, known)
             raise _refused(
                 error(
                     "MN1012",
                     f"the pass `{kind.name}` has no option `{key}`",
-                    help=f"did you mean `{suggestion}`?" if suggestion else _known(known),
+                    help=meant(key, known, _known(known)),
                     location=kind.name,
                 )
             )

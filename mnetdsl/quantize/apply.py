@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from mnetdsl.diagnostics import MnetError, error
-from mnetdsl.diagnostics.suggest import did_you_mean
+from mnetdsl.diagnostics.suggest import meant
 from mnetdsl.ir.builder import Builder
 from mnetdsl.ir.clone import clone, clone_op
 from mnetdsl.ir.core import Module, Op, OperandArgument, Value
@@ -96,13 +96,12 @@ def _check(source: Module, rows: Mapping[str, QuantizedTensor], file: str) -> No
     problems = []
     for name, row in rows.items():
         if name not in known:
-            suggestion = did_you_mean(name, sorted(known))
             problems.append(
                 error(
                     "MN1802",
                     f"`{source.name}` has no tensor `{name}`",
                     at=row.span,
-                    label=f"did you mean `{suggestion}`?" if suggestion else "",
+                    label=meant(name, sorted(known)),
                     help="a layer with its norm and its clamp is one tensor; `mnet quantize` writes the table anew",
                 )
             )

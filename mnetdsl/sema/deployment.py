@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from mnetdsl.diagnostics import Label, error
-from mnetdsl.diagnostics.suggest import did_you_mean
+from mnetdsl.diagnostics.suggest import did_you_mean, meant
 from mnetdsl.sema.expressions import Evaluator, Frame
 from mnetdsl.sema.quantization import QuantizedTensor, read_quantization
 from mnetdsl.sema.report import Report, Reported
@@ -111,13 +111,12 @@ def check_deployment(deploy: ast.Deploy, scope: FileScope, evaluator: Evaluator,
         name = section.name.text
         spec = SECTIONS.get(name)
         if spec is None:
-            suggestion = did_you_mean(name, list(SECTIONS))
             report.add(
                 error(
                     "MN0610",
                     f"a deploy has no section `{name}`",
                     at=section.name.span,
-                    label=f"did you mean `{suggestion}`?" if suggestion else "unknown section",
+                    label=meant(name, list(SECTIONS), "unknown section"),
                     help=f"its sections: {', '.join(SECTIONS)}",
                 )
             )
@@ -132,13 +131,12 @@ def check_deployment(deploy: ast.Deploy, scope: FileScope, evaluator: Evaluator,
     model = scope.names.get(deploy.model.text)
     if not isinstance(model, ModelValue):
         models = [key for key, value in scope.names.items() if isinstance(value, ModelValue)]
-        suggestion = did_you_mean(deploy.model.text, models)
         report.add(
             error(
                 "MN0609",
                 f"there is no model `{deploy.model.text}` to deploy",
                 at=deploy.model.span,
-                label=f"did you mean `{suggestion}`?" if suggestion else "not defined in this file",
+                label=meant(deploy.model.text, models, "not defined in this file"),
                 help=f"models here: {', '.join(models)}" if models else "define one, or `use zoo.mobilenet_v2 { … }`",
             )
         )
@@ -194,13 +192,12 @@ def _argument(section: ast.Section, spec: SectionSpec, report: Report) -> str:
         )
     if section.name.text == "target" and target_name(name) is None:
         known = [target.replace("-", "_").replace(":", "_") for target in NAMES]
-        suggestion = did_you_mean(name, known)
         report.add(
             error(
                 "MN0610",
                 f"there is no target `{name}`",
                 at=section.argument.span,
-                label=f"did you mean `{suggestion}`?" if suggestion else "",
+                label=meant(name, known),
                 help="`mnet targets` lists them; a hyphen is written as underscore here, such as cortex_m4",
             )
         )
@@ -220,13 +217,12 @@ def _settings(
     for setting in settings:
         name = setting.name.text
         if name not in known:
-            suggestion = did_you_mean(name, list(known))
             report.add(
                 error(
                     "MN0604",
                     f"{where} has no setting `{name}`",
                     at=setting.name.span,
-                    label=f"did you mean `{suggestion}`?" if suggestion else "unknown setting",
+                    label=meant(name, list(known), "unknown setting"),
                     help=f"its settings: {', '.join(known)}",
                 )
             )

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from mnetdsl.diagnostics import Diagnostic, Label, error
-from mnetdsl.diagnostics.suggest import did_you_mean
+from mnetdsl.diagnostics.suggest import meant
 from mnetdsl.ir.ops.activation import UNARY_FUNCTIONS
 from mnetdsl.sema import arithmetic, bounds
 from mnetdsl.sema.functions import FUNCTIONS
@@ -297,13 +297,12 @@ class Evaluator:
             names = ("length",)
             if name == "length":
                 return len(value)
-        suggestion = did_you_mean(name, names)
         raise self._stop(
             "MN0309",
             f"{with_article(type_name(value))} has no `{name}`",
             attribute.name.span,
             frame,
-            label=f"did you mean `{suggestion}`?" if suggestion else "",
+            label=meant(name, names),
             help=f"it has {', '.join(names)}" if names else "",
         )
 
@@ -343,12 +342,11 @@ def unknown_name(name: ast.Name, frame: Frame) -> Diagnostic:
             label="this can only be called",
             help=f"call it: {name.text}(…)",
         )
-    suggestion = did_you_mean(name.text, [*frame.variables, *SYMBOLS])
     return error(
         "MN0201",
         f"unknown name `{name.text}`",
         at=name.span,
-        label=f"did you mean `{suggestion}`?" if suggestion else "not defined here",
+        label=meant(name.text, [*frame.variables, *SYMBOLS], "not defined here"),
         help="text stands in quotes, true and false are written in small letters"
         if name.text in ("True", "False", "None")
         else "",

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from mnetdsl import resources
 from mnetdsl.diagnostics import Label, error
-from mnetdsl.diagnostics.suggest import did_you_mean
+from mnetdsl.diagnostics.suggest import did_you_mean, meant
 from mnetdsl.sema.expressions import SYMBOLS
 from mnetdsl.sema.functions import FUNCTIONS
 from mnetdsl.sema.operations import OPERATIONS
@@ -81,13 +81,12 @@ class Modules:
         for item in use.names:
             value = used.names.get(item.name.text)
             if value is None:
-                suggestion = did_you_mean(item.name.text, list(used.names))
                 self.report.add(
                     error(
                         "MN0204",
                         f"`{use.path}` has no `{item.name.text}`",
                         at=item.name.span,
-                        label=f"did you mean `{suggestion}`?" if suggestion else "not defined there",
+                        label=meant(item.name.text, list(used.names), "not defined there"),
                         help=f"it defines {', '.join(sorted(used.names))}" if used.names else "it defines nothing",
                     )
                 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mnetdsl.diagnostics import Diagnostic, Label, error
-from mnetdsl.diagnostics.suggest import did_you_mean
+from mnetdsl.diagnostics.suggest import meant
 from mnetdsl.sema.expressions import SYMBOLS, Frame, unknown_name
 from mnetdsl.sema.functions import FUNCTIONS
 from mnetdsl.sema.operations import OPERATIONS
@@ -50,13 +50,12 @@ def _check_parameters(item: ast.Block | ast.Model, report: Report) -> None:
             )
         seen[name] = parameter
         if parameter.type.text not in PARAMETER_TYPES:
-            suggestion = did_you_mean(parameter.type.text, PARAMETER_TYPES)
             report.add(
                 error(
                     "MN0316",
                     f"there is no type `{parameter.type.text}`",
                     at=parameter.type.span,
-                    label=f"did you mean `{suggestion}`?" if suggestion else "unknown type",
+                    label=meant(parameter.type.text, PARAMETER_TYPES, "unknown type"),
                     help=f"the types are {', '.join(PARAMETER_TYPES)}",
                 )
             )
@@ -181,12 +180,11 @@ def _check_callee(call: ast.Call, frame: Frame, report: Report) -> None:
 def unknown_callee(call: ast.Call, frame: Frame) -> Diagnostic:
     """MN0203 with the nearest name that can be called."""
     name = call.callee.text
-    suggestion = did_you_mean(name, [*frame.scope.names, *OPERATIONS, *FUNCTIONS, "range"])
     return error(
         "MN0203",
         f"unknown operation or block `{name}`",
         at=call.callee.span,
-        label=f"did you mean `{suggestion}`?" if suggestion else "not known here",
+        label=meant(name, [*frame.scope.names, *OPERATIONS, *FUNCTIONS, "range"], "not known here"),
         help=f"begin the file with `use std.blocks {{ {name} }}`" if name in LIBRARY_BLOCKS else "",
     )
 

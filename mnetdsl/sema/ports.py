@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from mnetdsl.diagnostics import Label, error
-from mnetdsl.diagnostics.suggest import did_you_mean
+from mnetdsl.diagnostics.suggest import meant
 from mnetdsl.ir.classes import class_counts
 from mnetdsl.ir.location import Location
 from mnetdsl.ir.types import ElementType, TensorType
@@ -33,7 +33,7 @@ def input(statement: ast.Input, frame: Frame, layers: Layers, evaluator: Evaluat
                 "MN0603",
                 f"an input cannot hold `{statement.element.text}`",
                 at=statement.element.span,
-                label=_suggest(statement.element.text, list(INPUT_ELEMENTS)),
+                label=meant(statement.element.text, list(INPUT_ELEMENTS)),
                 help=f"its elements are {', '.join(INPUT_ELEMENTS)}",
             )
         )
@@ -149,11 +149,6 @@ def _check_new(name: ast.Identifier, kind: str, layers: Layers, report: Report) 
     layers.ports[kind, name.text] = name.span
 
 
-def _suggest(text: str, candidates: list[str]) -> str:
-    suggestion = did_you_mean(text, candidates)
-    return f"did you mean `{suggestion}`?" if suggestion else ""
-
-
 def _settings(
     settings: tuple[ast.Setting, ...], known: tuple[str, ...], kind: str, frame: Frame, evaluator: Evaluator
 ) -> dict[str, tuple[Value, Span]]:
@@ -166,7 +161,7 @@ def _settings(
                     "MN0604",
                     f"an {kind} has no setting `{name}`",
                     at=setting.name.span,
-                    label=_suggest(name, list(known)) or "unknown setting",
+                    label=meant(name, known, "unknown setting"),
                     help=f"its settings: {', '.join(known)}",
                 )
             )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mnetdsl.diagnostics import Diagnostic, Label, MnetError, error
-from mnetdsl.diagnostics.suggest import did_you_mean
+from mnetdsl.diagnostics.suggest import meant
 from mnetdsl.ir.builder import Builder
 from mnetdsl.ir.core import Module
 from mnetdsl.sema.deployment import Deployment, check_deployment
@@ -40,11 +40,8 @@ def build(source: SourceFile, name: str | None = None, overrides: Mapping[str, V
     that is wrong in the file.
     """
     report = Report()
-    file, problems = parse_with_errors(source)
-    report.extend(problems)
-    scope = Modules(report).scope(file)
-    check_names(scope, report, problems)
-    if problems:
+    file, scope, parsed = _read(source, report)
+    if not parsed:
         report.raise_if_any()
     deployments = _deployments(file, scope, report)
     model, deployment = _select(file, scope, deployments, name, report)
@@ -60,17 +57,23 @@ def build(source: SourceFile, name: str | None = None, overrides: Mapping[str, V
     return Instance(module, model.model, parameters, deployment)
 
 
+def _read(source: SourceFile, report: Report) -> tuple[ast.MnetFile, FileScope, bool]:
+    """A file, its names, and whether all of it could be parsed."""
+    file, problems = parse_with_errors(source)
+    report.extend(problems)
+    scope = Modules(report).scope(file)
+    check_names(scope, report, problems)
+    return file, scope, not problems
+
+
 def check(source: SourceFile, overrides: Mapping[str, Value] | None = None) -> tuple[Diagnostic, ...]:
     """All that is wrong in a file. Every model whose parameters have values is expanded; a file of blocks is fine.
 
     Warnings are given where there are no errors.
     """
     report = Report()
-    file, problems = parse_with_errors(source)
-    report.extend(problems)
-    scope = Modules(report).scope(file)
-    check_names(scope, report, problems)
-    if problems:
+    file, scope, parsed = _read(source, report)
+    if not parsed:
         return report.sorted()
     deployments = _deployments(file, scope, report)
     targets: list[tuple[ModelValue, dict[str, Value]]] = [(d.model, d.arguments) for d in deployments.values()]
@@ -135,14 +138,12 @@ def _select(
         if name in models:
             return models[name], None
         report.raise_if_any()
-        suggestion = did_you_mean(name, [*deployments, *models])
+        there = [*deployments, *models]
         raise MnetError(
             error(
                 "MN0612",
                 f"`{file.source.path}` has no model or deployment `{name}`",
-                help=f"did you mean `{suggestion}`?"
-                if suggestion
-                else f"it has {', '.join([*deployments, *models]) or 'none'}",
+                help=meant(name, there, f"it has {', '.join(there) or 'none'}"),
             )
         )
     if len(deployments) == 1:
@@ -179,13 +180,12 @@ def _parameters(model: ModelValue, given: Mapping[str, Value], expander: Expande
     values: dict[str, Value] = {}
     for name in given:
         if name not in names:
-            suggestion = did_you_mean(name, names)
             report.add(
                 error(
                     "MN0315",
                     f"model `{model.model.name.text}` has no parameter `{name}`",
                     at=model.model.name.span,
-                    label=f"did you mean `{suggestion}`?" if suggestion else "this model",
+                    label=meant(name, names, "this model"),
                     help=f"its parameters: {', '.join(names)}" if names else "it has no parameters",
                 )
             )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from mnetdsl.diagnostics import Diagnostic, Label, error
-from mnetdsl.diagnostics.suggest import did_you_mean
+from mnetdsl.diagnostics.suggest import meant
 from mnetdsl.ir.types import ElementType, Quantization, Storage, TensorType, type_problem
 from mnetdsl.sema.report import Report
 from mnetdsl.source import Span
@@ -79,13 +79,12 @@ def _columns_fit(table: ast.Table, report: Report) -> bool:
     missing = [name for name in needed if name not in given]
     for column in table.columns:
         if column.text not in COLUMNS or given.count(column.text) > 1:
-            suggestion = did_you_mean(column.text, list(COLUMNS))
             report.add(
                 error(
                     "MN1801",
                     f"table `{TABLE}` cannot have this column `{column.text}`",
                     at=column.span,
-                    label=f"did you mean `{suggestion}`?" if suggestion else "",
+                    label=meant(column.text, list(COLUMNS)),
                     help=f"its columns are {', '.join(COLUMNS)}, each once",
                 )
             )

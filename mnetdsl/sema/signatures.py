@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mnetdsl.diagnostics import Label, error
-from mnetdsl.diagnostics.suggest import did_you_mean
+from mnetdsl.diagnostics.suggest import meant
 from mnetdsl.sema.report import Report
 from mnetdsl.sema.values import Activation, Poison, Symbol, Tensor, Value, describe, literal, type_name, with_article
 from mnetdsl.source import Span
@@ -104,13 +104,12 @@ def bind(
         if argument.name is None or argument.name_span is None:
             continue
         if argument.name not in names:
-            suggestion = did_you_mean(argument.name, names)
             report.add(
                 error(
                     "MN0303",
                     f"{kind} `{callee}` has no parameter `{argument.name}`",
                     at=argument.name_span,
-                    label="unknown parameter" if suggestion is None else f"did you mean `{suggestion}`?",
+                    label=meant(argument.name, names, "unknown parameter"),
                     also=also,
                     help=f"its parameters: {usage}",
                 )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from lark import Token
 
 from mnetdsl.diagnostics import Diagnostic, Label, error
-from mnetdsl.diagnostics.suggest import did_you_mean
+from mnetdsl.diagnostics.suggest import did_you_mean, meant
 from mnetdsl.source import SourceFile, Span
 from mnetdsl.syntax import ast
 from mnetdsl.syntax.foreign import bad_token, foreign
@@ -218,14 +218,7 @@ def _layout(found: Unexpected) -> Diagnostic | None:
 
 
 def _statement(found: Unexpected) -> Diagnostic | None:
-    token, previous, span, source, expected, open = (
-        found.token,
-        found.previous,
-        found.span,
-        found.source,
-        found.expected,
-        found.open,
-    )
+    token, previous, span, source, expected, open = found.parts
     word = str(token)
     if token.type == "AS" and "AS" not in expected and previous is not None and not found.starts_line(token):
         named = re.match(r"as\s+([A-Za-z_][A-Za-z_0-9]*)", found.source.text[token.start_pos or 0 :])
@@ -284,12 +277,11 @@ def _statement(found: Unexpected) -> Diagnostic | None:
             return error("MN0113", "the value of this expression is not used", at=span, label="nothing is done with it")
         return error("MN0102", f"{described(token)} begins no statement", at=span, label="expected a statement")
     if not open and "MODEL" in expected:
-        suggestion = did_you_mean(word, ("use", "block", "model", "deploy"))
         return error(
             "MN0112",
             f"{described(token)} cannot stand outside a model or block",
             at=span,
-            label=f"did you mean `{suggestion}`?" if suggestion else "expected `use`, `block`, `model` or `deploy`",
+            label=meant(word, ("use", "block", "model", "deploy"), "expected `use`, `block`, `model` or `deploy`"),
             help="statements stand between the braces of a `model` or `block`",
         )
     if token.type == "LBRACE" and "COLON" not in expected and "RBRACE" not in expected and "EQUAL" in expected:
@@ -327,14 +319,7 @@ def _behind_dot(source: SourceFile, token: Token) -> bool:
 
 
 def _operator(found: Unexpected) -> Diagnostic | None:
-    token, previous, span, source, expected, open = (
-        found.token,
-        found.previous,
-        found.span,
-        found.source,
-        found.expected,
-        found.open,
-    )
+    token, previous, span, source, expected, open = found.parts
     if token.type == "EQUAL" and previous is not None and previous.type.lower() == str(previous):
         return _keyword_as_name(previous, token_span(source, previous))
     if token.type == "EQUAL" and "COLON" in expected:

@@ -103,6 +103,11 @@ class Unexpected:
         return token_span(self.source, self.token)
 
     @property
+    def parts(self) -> tuple[Token, Token | None, Span, SourceFile, frozenset[str], tuple[Token, ...]]:
+        """Token, previous one, span, source, expected terminals and open brackets, for those who look at all."""
+        return self.token, self.previous, self.span, self.source, self.expected, self.open
+
+    @property
     def line_before(self) -> str:
         """What stands in front of the token on its line."""
         line, column = self.source.position(self.token.start_pos or 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mnetdsl.ir.core import Op, Value
+from mnetdsl.ir.ops.activation import UNARY_FUNCTIONS
 from mnetdsl.ir.ops.conv2d import Conv2d
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
 from mnetdsl.ir.ops.pool import AvgPool, MaxPool
@@ -23,14 +24,7 @@ ALONE = frozenset(
         "add",
         "sub",
         "mul",
-        "relu",
-        "relu6",
-        "hard_sigmoid",
-        "hard_swish",
-        "sigmoid",
-        "silu",
-        "gelu",
-        "tanh",
+        *UNARY_FUNCTIONS,
     )
 )
 """Operations whose row r reads row r of each map and nothing else of it."""

@@ -18,30 +18,29 @@ PATIENCE = 1800.0
 
 def find_compiler() -> str:
     """Path of the compiler. Raises MN1901 where there is none."""
-    path = shutil.which(COMPILER)
-    if path is None:
-        raise MnetError(
-            error(
-                "MN1901",
-                f"there is no compiler for Cortex-M: `{COMPILER}` is not installed",
-                help="install it (Debian, Ubuntu: `apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi`; "
-                "macOS: `brew install --cask gcc-arm-embedded`; others: Arm GNU Toolchain, arm-none-eabi)",
-            )
-        )
-    return path
+    return _find(
+        COMPILER,
+        "MN1901",
+        "compiler",
+        "install it (Debian, Ubuntu: `apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi`; "
+        "macOS: `brew install --cask gcc-arm-embedded`; others: Arm GNU Toolchain, arm-none-eabi)",
+    )
 
 
 def find_emulator() -> str:
     """Path of the emulator. Raises MN1902 where there is none."""
-    path = shutil.which(EMULATOR)
+    return _find(
+        EMULATOR,
+        "MN1902",
+        "emulator",
+        "install it (Debian, Ubuntu: `apt-get install qemu-system-arm`; macOS: `brew install qemu`)",
+    )
+
+
+def _find(program: str, code: str, what: str, help: str) -> str:
+    path = shutil.which(program)
     if path is None:
-        raise MnetError(
-            error(
-                "MN1902",
-                f"there is no emulator for Cortex-M: `{EMULATOR}` is not installed",
-                help="install it (Debian, Ubuntu: `apt-get install qemu-system-arm`; macOS: `brew install qemu`)",
-            )
-        )
+        raise MnetError(error(code, f"there is no {what} for Cortex-M: `{program}` is not installed", help=help))
     return path
 
 

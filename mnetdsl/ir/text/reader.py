@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mnetdsl.diagnostics import Label
-from mnetdsl.diagnostics.suggest import did_you_mean
+from mnetdsl.diagnostics.suggest import did_you_mean, meant
 from mnetdsl.ir.core import Module, Op, OperandArgument, Port, ShapeError, Value
 from mnetdsl.ir.ops import OPERATIONS
 from mnetdsl.ir.printer import type_text
@@ -86,12 +86,12 @@ def _refuse_others(operation: Operation, attributes: dict[str, Attribute], known
     for name in attributes:
         if name not in known:
             span = operation.attributes.spans[name]
-            fail("MN1006", f"`{operation.name}` has no attribute `{printable(name)}`", span, _suggest(name, known))
-
-
-def _suggest(name: str, known: Sequence[str]) -> str:
-    suggestion = did_you_mean(name, list(known))
-    return f"did you mean `{suggestion}`?" if suggestion else "unknown"
+            fail(
+                "MN1006",
+                f"`{operation.name}` has no attribute `{printable(name)}`",
+                span,
+                meant(name, known, "unknown"),
+            )
 
 
 class _Reader:
@@ -188,7 +188,7 @@ class _Reader:
                 "MN1004",
                 f"there is no operation `{printable(operation.name)}`",
                 operation.span,
-                _suggest(operation.name, known),
+                meant(operation.name, known, "unknown"),
             )
         if operation.regions or operation.result is None or len(operation.type[1]) != 1:
             fail("MN1007", f"`{operation.name}` must have one result and no region", operation.span)
