@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 
 from tests.golden import Golden
+
+# How long an example takes says how busy the machine is: no reason to fail.
+settings.register_profile("mnetdsl", deadline=None)
+settings.load_profile("mnetdsl")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
