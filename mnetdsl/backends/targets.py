@@ -169,8 +169,8 @@ def generate(
     from mnetdsl.backends import iree
 
     compiled = iree.generate(module, module.name, name, precision=precision, threads=threads)
-    for road in compiled.roads:
-        remark(road.remark())
+    for said in compiled.remarks():
+        remark(said)
     if precision != "f32":
         from mnetdsl.backends.iree.accuracy import measure
         from mnetdsl.passes.context import Remark

@@ -38,7 +38,7 @@ class Manifest:
 
     `precision` is what float maps and weights are stored in: f32 or bf16. `threads` is how many the module was
     arranged for, None for no number; it runs on any. `features` are those of the processor that its kernels need, as
-    `processor.recorded` gives them.
+    `processor.recorded` gives them, `capabilities` what shaders need of a Vulkan device (`shaders.needs`).
     """
 
     name: str
@@ -52,6 +52,7 @@ class Manifest:
     precision: str = "f32"
     threads: int | None = None
     features: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
 
     def signature(self) -> Module:
         """A module without operations whose ports are the function's: what its inputs are checked against."""
@@ -80,6 +81,7 @@ class Manifest:
             outputs=tuple(_port(item) for item in content["outputs"]),
             precision=str(content.get("precision", "f32")),
             features=tuple(str(name) for name in content.get("features", ())),
+            capabilities=tuple(str(name) for name in content.get("capabilities", ())),
             threads=None if content.get("threads") is None else int(content["threads"]),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 from mnetdsl.backends.iree.compiler import compile_mlir
 from mnetdsl.backends.iree.manifest import Manifest, PortInfo
 from mnetdsl.backends.iree.processor import recorded
-from mnetdsl.backends.iree.targets import TARGETS, IreeTarget
+from mnetdsl.backends.iree.shaders import needs
+from mnetdsl.backends.iree.targets import TARGETS, VULKAN, IreeTarget
 from mnetdsl.backends.iree.versions import COMPILER, IREE_VERSION, require_iree
 from mnetdsl.diagnostics import MnetError, error
 from mnetdsl.files import read_bytes
 from mnetdsl.ir.core import Module
 from mnetdsl.ir.location import Location
+from mnetdsl.passes.context import Remark
 
 if TYPE_CHECKING:
     from mnetdsl.backends.iree.kernels.roads import Road
@@ -37,6 +39,14 @@ class IreePackage:
         """What `mnet compile` writes, by file name."""
         name = self.manifest.name
         return {f"{name}.vmfb": self.vmfb, f"{name}.json": self.manifest.to_json()}
+
+    def remarks(self) -> Iterator[Remark]:
+        """How each layer runs, and what a Vulkan device has to have."""
+        yield from (road.remark() for road in self.roads)
+        if TARGETS[self.manifest.target].driver == VULKAN:
+            needed = self.manifest.capabilities
+            what = ", ".join(needed) or "nothing that Vulkan 1.1 leaves to the device"
+            yield Remark("shaders", not needed, f"the device has to have {what}" if needed else f"they need {what}")
 
 
 def generate(
@@ -80,6 +90,7 @@ def generate(
         precision=precision,
         threads=threads,
         features=() if isa is None else recorded(features_of(flags.flags)),
+        capabilities=needs(vmfb) if flags.driver == VULKAN else (),
     )
     return IreePackage(manifest, vmfb, emitted.roads or _without_kernels(module, flags))
 

@@ -24,6 +24,9 @@ class IreeTarget:
     architecture: str | None = None
 
 
+VULKAN = "vulkan"
+"""The driver's name."""
+
 PORTABLE_VULKAN = (
     '#hal.device.target<"vulkan", [#hal.executable.target<"vulkan-spirv", "vulkan-spirv-fb", '
     '{iree_codegen.target_info = #iree_gpu.target<arch = "portable", features = "spirv:v1.3,cap:Shader", '
@@ -69,7 +72,7 @@ TARGETS: dict[str, IreeTarget] = {
         IreeTarget(
             "iree-vulkan",
             (f"--iree-hal-target-device={PORTABLE_VULKAN}", "--iree-opt-level=O1"),
-            driver="vulkan",
+            driver=VULKAN,
             isolated=True,
             simt=True,
         ),
@@ -85,7 +88,7 @@ TARGETS: dict[str, IreeTarget] = {
                 # compiler on this CPU, which our kernels are not written for.
                 "--iree-opt-const-eval=false",
             ),
-            driver="vulkan",
+            driver=VULKAN,
             isolated=True,
             own_kernels=True,
             simt=True,

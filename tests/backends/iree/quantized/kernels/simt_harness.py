@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from mnetdsl.backends.iree.package import IreePackage, generate
+from mnetdsl.backends.iree.package import generate
 from mnetdsl.backends.iree.runner import PackageRunner
 from mnetdsl.interpreter import run
 from mnetdsl.ir.core import Module, Value
@@ -17,9 +16,6 @@ from tests.backends.iree.harness import inputs_of, require_target
 from tests.backends.iree.quantized.cases import QuantizedMaker
 
 TARGET = "iree-vulkan:simt"
-SHADER = {0, 1}
-"""The capabilities Matrix and Shader of SPIR-V, which every Vulkan device has; each other feature has one more."""
-MAGIC, CAPABILITY = struct.pack("<I", 0x07230203), 17
 
 
 def extreme(maker: QuantizedMaker, opcode: str, source: Value, filter: tuple[int, ...], stored: Storage) -> Value:
@@ -65,18 +61,3 @@ def differing(module: Module, batch: int = 2) -> tuple[dict[str, int], dict[str,
     wrong = {name: int((results[name] != array).sum()) for name, array in expected.items()}
     kernels = {road.location.name: road.kernel for road in package.roads}
     return {name: count for name, count in wrong.items() if count}, kernels
-
-
-def capabilities(package: IreePackage) -> set[int]:
-    """What the shaders of a module declare that they need of the device."""
-    found: set[int] = set()
-    start = package.vmfb.find(MAGIC)
-    while start >= 0:
-        at = start + 20
-        (word,) = struct.unpack_from("<I", package.vmfb, at)
-        while word & 0xFFFF == CAPABILITY:
-            found.add(struct.unpack_from("<I", package.vmfb, at + 4)[0])
-            at += 4 * (word >> 16)
-            (word,) = struct.unpack_from("<I", package.vmfb, at)
-        start = package.vmfb.find(MAGIC, at)
-    return found
