@@ -1,94 +1,169 @@
-"""Which layers run as one kernel: those between which a large map would lie."""
+"""Which layers run as one kernel: of all ways to cut a run of layers, the one that costs least.
+
+A chain makes bands of rows through all of its layers, and computes the rows again that two bands need. Slices make a
+pointwise layer and the depthwise one behind it channel by channel, and compute nothing again. Both spare what a map
+costs that goes from kernel to kernel. Costs count multiply-adds of one core.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from mnetdsl.backends.iree.kernels.blocking import WORKGROUPS
+from mnetdsl.backends.iree.kernels.cutting import cheapest_cut
 from mnetdsl.backends.iree.kernels.filters import Constants, Filter, Unsuitable, describe
 from mnetdsl.backends.iree.kernels.isa import Isa
 from mnetdsl.backends.iree.kernels.packing import padded_size
+from mnetdsl.backends.iree.kernels.pointwise import MANY_ROWS
 from mnetdsl.ir.core import Graph, Op, Value
+
+TRAVEL = 6.0
+"""Of a byte of a map that leaves the core's own cache: between two threads half of each map does, else what is larger
+than half of that cache. From the depthwise layers of MobileNetV4, which take four times as long on two cores as on one
+where the map lies in the other core's cache."""
+REREAD = 0.25
+"""Of a byte of weights that a chain reads again for each row."""
+DISPATCH = 300_000.0
+"""Of a kernel on several threads: until all have ended, and all have begun the next one."""
 
 
 @dataclass(frozen=True)
 class Chaining:
-    """How eagerly layers are joined, and in how many parts.
+    """What a module is arranged for.
 
-    bands: workgroups of a chain, each with a halo of its own. map: bytes of a map from which the layers around it are
-    joined, None for half of a core's own cache. streamed: bytes of a layer's weights up to which it may be in a chain:
-    it reads them again for each row. workgroups: of a layer, about; setting up tiles takes each of them a while.
-    joined: bands of a chain of layers of stored bytes, one a thread; 0 for no such chains.
+    threads: that will run it. bands: workgroups of a chain, each with a halo of its own. streamed: bytes of a layer's
+    weights up to which it may be in a chain, which reads them again for each row. workgroups: of a layer, about;
+    setting up tiles takes each of them a while.
     """
 
+    threads: int = 1
     bands: int = 4
-    map: int | None = None
     streamed: int = 70 * 1024
     workgroups: int = WORKGROUPS
-    joined: int = 0
-
-    def joins(self, size: int, isa: Isa) -> bool:
-        """Whether a map of `size` bytes is large enough."""
-        return size >= min(isa.cache // 2, self.map or isa.cache)
 
 
 def chaining_for(threads: int | None) -> Chaining:
-    """For a module that `threads` threads will run, None where nobody knows.
-
-    Two threads hand half of each map from core to core between layers, which costs them more than a halo: they join
-    layers around smaller maps, a band each. With more threads the bands of small maps would be mostly halo.
-    """
+    """For a module that `threads` threads will run, None where nobody knows."""
     if threads is None:
         return Chaining()
-    if threads == 2:
-        return Chaining(bands=2, map=200 * 1024, streamed=300 * 1024, workgroups=4, joined=2)
     if threads == 1:
         return Chaining(bands=1, workgroups=1)
-    return Chaining(bands=threads, joined=threads)
+    return Chaining(threads, bands=threads, streamed=300 * 1024, workgroups=4 if threads == 2 else WORKGROUPS)
 
 
-HALOS = 2
-"""Layers of a chain, behind its first, that read rows around their own: each deepens the halo of all before it."""
+@dataclass(frozen=True)
+class Join:
+    """Layers that run as one kernel: as a chain, or `sliced`."""
 
-OPCODES = ("conv2d", "depthwise_conv2d")
+    layers: tuple[Op, ...]
+    sliced: bool = False
 
 
-def find_chains(
+def find_joins(
     graph: Graph, constants: Constants, isa: Isa, results: Collection[Value], chaining: Chaining
-) -> list[list[Op]]:
-    """Runs of two or more layers, each the only reader of the one before. `results` are values that must exist."""
-    suitable: dict[Op, Filter] = {}
+) -> list[Join]:
+    """The joins of two and more layers. `results` are values that must exist."""
+    filters: dict[Op, Filter] = {}
     for op in graph.operations:
-        if op.opcode in OPCODES and op.type.element.is_float:
+        if op.opcode in ("conv2d", "depthwise_conv2d") and op.type.element.is_float:
             described = describe(op, constants)
-            if not isinstance(described, Unsuitable) and described.weights.nbytes <= chaining.streamed:
-                suitable[op] = described
-    chains: list[list[Op]] = []
-    joined: set[Op] = set()
-    for op in suitable:
-        if op in joined:
+            if not isinstance(described, Unsuitable):
+                filters[op] = described
+    costs = _Costs(isa, chaining)
+    joins: list[Join] = []
+    begun: set[Op] = set()
+    for op in filters:
+        if op in begun:
             continue
-        chain = [op]
-        while (reader := _next(chain[-1], suitable, isa, results, chaining)) is not None:
-            if sum(suitable[each].window.kernel[0] > 1 for each in (*chain[1:], reader)) > HALOS:
-                break
-            chain.append(reader)
-        if len(chain) > 1:
-            chains.append(chain)
-            joined.update(chain)
-    return chains
+        run = [op]
+        while (reader := _reader(run[-1], filters, results)) is not None:
+            run.append(reader)
+        begun.update(run)
+        joins += cheapest_cut([_Layer(each, filters[each], isa) for each in run], costs.ways)
+    return [join for join in joins if len(join.layers) > 1]
 
 
-def _next(op: Op, suitable: dict[Op, Filter], isa: Isa, results: Collection[Value], chaining: Chaining) -> Op | None:
-    """The layer that continues a chain behind `op`."""
-    _, height, width, channels = op.type.shape
-    size = height * width * padded_size(channels, isa.lanes) * op.type.element.byte_width
-    if not chaining.joins(size, isa) or op.result in results or len(op.result.users) != 1:
+def _reader(op: Op, filters: dict[Op, Filter], results: Collection[Value]) -> Op | None:
+    """The layer that alone reads the map of `op`."""
+    if op.result in results or len(op.result.users) != 1:
         return None
     (reader,) = op.result.users
-    filter = suitable.get(reader)
-    if filter is None or filter.input is not op.result or suitable[op].residual is not None:
-        return None
-    top, kernel, stride = filter.window.padding[0], filter.window.kernel[0], filter.window.strides[0]
-    return reader if top < kernel and stride <= kernel else None
+    return reader if reader in filters and filters[reader].input is op.result else None
+
+
+class _Layer:
+    """What a layer costs."""
+
+    def __init__(self, op: Op, filter: Filter, isa: Isa) -> None:
+        self.op, self.filter, self.window = op, filter, filter.window
+        rows, columns = filter.window.outputs
+        self.channels = padded_size(filter.weights.shape[-1], isa.lanes)
+        self.rows = rows
+        self.work = columns * self.channels * filter.weights[..., 0].size
+        """Of a row."""
+        _, height, width, channels = filter.input.type.shape
+        self.source = height * width * padded_size(channels, isa.lanes) * 4
+
+    @property
+    def everywhere(self) -> bool:
+        """Whether each workgroup reads the whole map: it makes some channels of all pixels."""
+        rows, columns = self.window.outputs
+        return self.filter.kind == "pointwise" and rows * columns < MANY_ROWS
+
+    @property
+    def streams(self) -> bool:
+        """Whether each row of a chain's band needs few rows of the one before, as rings hold them."""
+        top, kernel, stride = self.window.padding[0], self.window.kernel[0], self.window.strides[0]
+        return top < kernel and stride <= kernel
+
+
+@dataclass(frozen=True)
+class _Costs:
+    """Of layers of which each is the only reader of the one before."""
+
+    isa: Isa
+    chaining: Chaining
+
+    def ways(self, layers: Sequence[_Layer]) -> list[tuple[Join, float]]:
+        """How `layers` can be one kernel, and what that costs."""
+        ops = tuple(layer.op for layer in layers)
+        first = layers[0]
+        share = self._travel(first.source) + (DISPATCH if self.chaining.threads > 1 else 0.0)
+        map = share + (self._travel(first.source) if self.chaining.threads > 1 else 0.0)
+        whole = sum(layer.rows * layer.work for layer in layers) / self.chaining.threads
+        if len(layers) == 1:
+            return [(Join(ops), whole + (map if first.everywhere else share))]
+        if any(layer.filter.residual is not None for layer in layers[:-1]):
+            return []
+        ways = []
+        if self._fits(layers):
+            ways.append((Join(ops), share + self._chain(layers)))
+        if self.chaining.threads > 1 and [layer.filter.kind for layer in layers] == ["pointwise", "depthwise"]:
+            ways.append((Join(ops, sliced=True), map + whole))
+        return ways
+
+    def _fits(self, layers: Sequence[_Layer]) -> bool:
+        near = all(layer.filter.weights.nbytes <= self.chaining.streamed for layer in layers)
+        return near and all(layer.streams for layer in layers[1:])
+
+    def _travel(self, bytes: int) -> float:
+        far = self.chaining.threads > 1 or bytes > self.isa.cache // 2
+        return TRAVEL * bytes if far else 0.0
+
+    def _chain(self, layers: Sequence[_Layer]) -> float:
+        """The longer of the busiest band and a thread's share of all."""
+        total = layers[-1].rows
+        height = -(-total // self.chaining.bands)
+        bands = [self._band(layers, top, min(top + height, total)) for top in range(0, total, height)]
+        return max(max(bands), sum(bands) / self.chaining.threads)
+
+    def _band(self, layers: Sequence[_Layer], low: int, high: int) -> float:
+        """Rows from `low` to `high` of the last layer, and those of the layers before that they need."""
+        cost = 0.0
+        for layer in reversed(layers):
+            cost += (high - low) * (layer.work + REREAD * layer.filter.weights.nbytes)
+            window = layer.window
+            low = max(low * window.strides[0] - window.padding[0], 0)
+            high = min((high - 1) * window.strides[0] - window.padding[0] + window.kernel[0], window.size[0])
+        return cost

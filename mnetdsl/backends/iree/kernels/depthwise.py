@@ -36,6 +36,8 @@ class Depthwise:
     strip: int
     activation: str = "none"
     elements: Elements = FLOAT
+    pitch: int | None = None
+    """Elements from pixel to pixel of the input where that is not all channels."""
 
     @property
     def name(self) -> str:
@@ -94,14 +96,14 @@ class Depthwise:
         self, y: Position, x: Position, size: int, channel: Position, source: Rows, weights: Memory, bias: Memory
     ) -> list[MlirValue]:
         """The sums of `size` outputs from column `x` on, before the activation."""
-        window, lanes, pitch = self.window, self.lanes, self.channels
+        window, lanes, pitch = self.window, self.lanes, self.pitch or self.channels
         low, high, first = window.rows(y)
         width, stride = window.kernel[1], window.strides[1]
 
         def tap(row: Position, sums: list[MlirValue]) -> list[MlirValue]:
             line = source.row(first + row).from_(channel)
-            kernel = weights.from_(row * (width * pitch) + channel)
-            factors = [kernel.vector(k * pitch, lanes) for k in range(width)]
+            kernel = weights.from_(row * (width * self.channels) + channel)
+            factors = [kernel.vector(k * self.channels, lanes) for k in range(width)]
             for offset in range((size - 1) * stride + width):
                 column = window.column(x, offset)
                 readers = [output for output in range(size) if 0 <= offset - output * stride < width]

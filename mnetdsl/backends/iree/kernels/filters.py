@@ -76,6 +76,14 @@ class Filter:
         """The layer as one of a chain, for an input of this pitch: its weights are near, since each row reads them."""
         return Stage(self._layer(isa, pitch, self.window.outputs[1], WIDEST, isa.lanes, FLOAT), self.window)
 
+    def sliced(self, isa: Isa, pitch: int, threads: int) -> Pointwise:
+        """A pointwise layer whose panels are `slices`: as wide ones as give each thread the same number."""
+        pixels = self.window.outputs[0] * self.window.outputs[1]
+        widest = 2 if pixels <= FEW_ROWS else WIDEST
+        layers = [self._layer(isa, pitch, pixels, width, isa.lanes, FLOAT) for width in range(widest, 0, -1)]
+        pointwise = [layer for layer in layers if isinstance(layer, Pointwise)]
+        return min(pointwise, key=lambda layer: -(-layer.panels // threads) * threads / layer.panels)
+
     def packed(self, layer: Layer | TileConvolution | PairPointwise) -> tuple[Weights, Array]:
         """Weights and bias as `layer`, from `kernel` or `stage`, reads them; flat."""
         bias = pad_last(self.bias, layer.channels)

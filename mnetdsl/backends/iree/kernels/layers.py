@@ -8,13 +8,16 @@ from math import prod
 from typing import Any, TypeVar
 
 from mnetdsl.backends.iree.kernels.chain import Chain, Layer, Stage
-from mnetdsl.backends.iree.kernels.chains import Chaining
+from mnetdsl.backends.iree.kernels.chains import Chaining, Join
 from mnetdsl.backends.iree.kernels.channels import Elementwise as ElementwiseKernel
 from mnetdsl.backends.iree.kernels.channels import GlobalPool, Unary
+from mnetdsl.backends.iree.kernels.depthwise import Depthwise
+from mnetdsl.backends.iree.kernels.executables import FLOAT
 from mnetdsl.backends.iree.kernels.filters import Filter, Unsuitable, describe
 from mnetdsl.backends.iree.kernels.isa import Isa
 from mnetdsl.backends.iree.kernels.packing import pad_last
 from mnetdsl.backends.iree.kernels.pairs import PairPointwise
+from mnetdsl.backends.iree.kernels.slices import Slices
 from mnetdsl.backends.iree.kernels.storage import F32
 from mnetdsl.backends.iree.kernels.tiles import PadMap, TileConvolution
 from mnetdsl.backends.iree.kernels.workshop import OwnLayer, Shop, reshape
@@ -60,8 +63,12 @@ def filter_layer(shop: Workshop, op: Op) -> str | Unsuitable:
     return shop.run(op, kernel, arguments)
 
 
-def chain(shop: Workshop, layers: Sequence[Op]) -> str:
-    """Layers of `chains.find_chains` as one kernel; the last one's result is bound. Returns the kernel's name."""
+def join_floats(shop: Workshop, join: Join) -> str:
+    """Several layers as one kernel; the last one's result is bound. Returns the kernel's name."""
+    return (_slices if join.sliced else _chain)(shop, join.layers)
+
+
+def _chain(shop: Workshop, layers: Sequence[Op]) -> str:
     filters = [describe(op, shop.scope.array) for op in layers]
     stages: list[Stage] = []
     arguments: list[MlirValue] = []
@@ -83,6 +90,21 @@ def chain(shop: Workshop, layers: Sequence[Op]) -> str:
     return shop.run(
         layers[-1], Chain(tuple(stages), shop.chaining.bands, len(arguments) > 1 + 2 * len(stages)), arguments
     )
+
+
+def _slices(shop: Workshop, layers: Sequence[Op]) -> str:
+    first, last = (describe(op, shop.scope.array) for op in layers)
+    assert isinstance(first, Filter)
+    assert isinstance(last, Filter)
+    source = shop.scope.packed(first.input)
+    pointwise = first.sliced(shop.isa, source.pitch, shop.chaining.threads)
+    depthwise = last.kernel(shop.isa, pointwise.channels, shop.storage, FLOAT)
+    assert isinstance(depthwise, Depthwise)
+    parameters = [
+        *_parameters(shop, layers[0], first, pointwise),
+        *_parameters(shop, layers[1], last, depthwise),
+    ]
+    return shop.run(layers[-1], Slices(pointwise, depthwise), [source.value, *parameters])
 
 
 def _parameters(

@@ -35,6 +35,8 @@ class Pointwise:
     block: Block
     activation: str = "none"
     residual: bool = False
+    beside: int = 0
+    """Channels of the layer where these are only a panel of it."""
 
     @property
     def name(self) -> str:
@@ -46,7 +48,7 @@ class Pointwise:
         tiles = -(-self.rows // self.block.rows)
         if self.rows >= MANY_ROWS:
             return share(tiles), 1
-        columns = share(self._panels)
+        columns = share(self.panels)
         return share(tiles, max(1, WORKGROUPS // columns)), columns
 
     @property
@@ -59,13 +61,14 @@ class Pointwise:
         return (Buffer(self.rows * self.channels),)
 
     @property
-    def _panels(self) -> int:
+    def panels(self) -> int:
+        """Of weights: the last one may be narrower."""
         return -(-self.channels // (self.block.vectors * self.lanes))
 
     def emit(self, group: tuple[Position, Position], *memories: Memory) -> None:
         tiles = -(-self.rows // self.block.rows)
         height = -(-tiles // self.grid[0]) * self.block.rows
-        width = -(-self._panels // self.grid[1]) * self.block.vectors
+        width = -(-self.panels // self.grid[1]) * self.block.vectors
         low, first = group[0] * height, group[1] * width
         high = least(low + height, self.rows)
         last = least(first + width, self.channels // self.lanes)
@@ -143,9 +146,9 @@ class Pointwise:
         so that the first few blocks bring the panel."""
         if self.rows >= MANY_ROWS or self.rows == 1:
             return None
-        if self.depth * self.channels < PREFETCHED[self.rows <= FEW_ROWS]:
+        if self.depth * max(self.channels, self.beside) < PREFETCHED[self.rows <= FEW_ROWS]:
             return None
         width = self.block.vectors * self.lanes
         share = row // self.block.rows % self.block.vectors
         wanted = (channel + width) * self.depth + share * (self.depth * self.lanes)
-        return least(wanted, self.depth * (self.channels - self.lanes))
+        return wanted if self.beside else least(wanted, self.depth * (self.channels - self.lanes))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from mnetdsl.backends.iree.kernels.chains import find_chains
+from mnetdsl.backends.iree.kernels.chains import find_joins
 from mnetdsl.backends.iree.kernels.filters import Unsuitable
-from mnetdsl.backends.iree.kernels.layers import OWN_LAYERS, Workshop, chain
+from mnetdsl.backends.iree.kernels.layers import OWN_LAYERS, Workshop, join_floats
 from mnetdsl.backends.iree.kernels.simt.layers import SIMT_LAYERS
 from mnetdsl.backends.iree.kernels.workshop import OwnLayer, Shop
 from mnetdsl.backends.iree.quantized.kernels.joins import find_byte_chains, join_bytes
@@ -41,6 +42,14 @@ class Road:
         return Remark("own-kernels", self.kernel is not None, what, self.location)
 
 
+@dataclass(frozen=True)
+class Joined:
+    """Layers that run as one kernel, which `emit` emits and names."""
+
+    layers: tuple[Op, ...]
+    emit: Callable[[], str]
+
+
 class Roads:
     """Emits the layers of a graph that have own kernels, and keeps how each layer went, in the graph's order."""
 
@@ -49,28 +58,23 @@ class Roads:
         shop: Shop,
         layers: Mapping[str, OwnLayer],
         stored: Mapping[str, OwnLayer],
-        chains: Sequence[list[Op]] = (),
-        join: Callable[[list[Op]], str] | None = None,
+        joins: Sequence[Joined] = (),
     ) -> None:
-        """`layers` have kernels of the kind of `shop`, by opcode, and `stored` those on stored integers; `join` emits
-        one of `chains`."""
+        """`layers` have kernels of the kind of `shop`, by opcode, and `stored` those on stored integers."""
         self._shop = shop
         self._layers = layers
         self._stored = stored
-        self._join = join
         self.taken: list[Road] = []
-        self._chains: dict[Op, list[Op]] = {}
-        for chained in chains:
-            self._chains.update(dict.fromkeys(chained, chained))
+        self._joins = {op: join for join in joins for op in join.layers}
 
     def take(self, op: Op) -> bool:
         """Emits `op` by an own kernel where it has one; else nothing is emitted, and the caller takes linalg."""
-        layers = self._chains.get(op)
-        if layers is not None and self._join is not None:
-            if op is layers[-1]:
-                name = self._join(layers)
-                names = tuple(each.name for each in layers)
-                self.taken += [Road(each.location, each.opcode, name, joined=names) for each in layers]
+        join = self._joins.get(op)
+        if join is not None:
+            if op is join.layers[-1]:
+                name = join.emit()
+                names = tuple(each.name for each in join.layers)
+                self.taken += [Road(each.location, each.opcode, name, joined=names) for each in join.layers]
             return True
         road = self._road(op)
         self.taken.append(road)
@@ -92,13 +96,12 @@ class Roads:
 def vector_roads(shop: Workshop, graph: Graph, results: Collection[Value]) -> Roads:
     """For processors with vectors. `results` are values that the function returns."""
     whole = shop.storage.bfloat is None
-    chains = find_chains(graph, shop.scope.array, shop.isa, results, shop.chaining) if whole else []
-    chains += find_byte_chains(shop, graph, results)
-    return Roads(shop, OWN_LAYERS, byte_layers(shop.isa), chains, lambda layers: _joined(shop, layers))
-
-
-def _joined(shop: Workshop, layers: Sequence[Op]) -> str:
-    return chain(shop, layers) if layers[0].type.quantization is None else join_bytes(shop, layers)
+    floats = find_joins(graph, shop.scope.array, shop.isa, results, shop.chaining) if whole else []
+    joins = [
+        *(Joined(join.layers, partial(join_floats, shop, join)) for join in floats),
+        *(Joined(tuple(chain), partial(join_bytes, shop, chain)) for chain in find_byte_chains(shop, graph, results)),
+    ]
+    return Roads(shop, OWN_LAYERS, byte_layers(shop.isa), joins)
 
 
 def simt_roads(shop: Shop) -> Roads:

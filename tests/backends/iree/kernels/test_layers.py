@@ -10,6 +10,7 @@ import pytest
 import mnetdsl
 from mnetdsl.backends.iree import emission
 from mnetdsl.backends.iree.compiler import compile_mlir
+from mnetdsl.backends.iree.kernels import chains
 from mnetdsl.backends.iree.kernels.isa import ISAS, Isa
 from mnetdsl.backends.iree.kernels.machine import isa_of
 from mnetdsl.backends.iree.kernels.roads import Road
@@ -185,7 +186,10 @@ def bottleneck(height: int, stride: int, kernel: int, residual: bool) -> Module:
     ("height", "stride", "kernel", "residual", "chain"),
     [(31, 1, 3, True, 3), (30, 2, 5, False, 4), (9, 2, 3, False, 5), (5, 1, 7, True, 3), (47, 2, 7, False, 4)],
 )
-def test_chains_agree_with_the_interpreter(height: int, stride: int, kernel: int, residual: bool, chain: int) -> None:
+def test_chains_agree_with_the_interpreter(
+    height: int, stride: int, kernel: int, residual: bool, chain: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chains, "TRAVEL", 1e6)  # so that chains are worth any halo
     isa = replace(ISAS[height % len(ISAS)], cache=0)
     wrong, roads = wrong_outputs(bottleneck(height, stride, kernel, residual), isa)
     assert wrong == {}
@@ -193,19 +197,65 @@ def test_chains_agree_with_the_interpreter(height: int, stride: int, kernel: int
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 40])
-def test_chains_agree_however_many_bands_they_have(threads: int) -> None:
+def test_chains_agree_however_many_bands_they_have(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chains, "TRAVEL", 1e6)
     wrong, roads = wrong_outputs(bottleneck(31, 1, 5, residual=True), replace(ISAS[0], cache=0), threads)
     assert wrong == {}
     assert any(road.joined for road in roads)
 
 
-def test_two_threads_join_layers_around_smaller_maps() -> None:
-    module = mnetdsl.load("mobilenet_v2").with_weights("random:1").optimized()
+def wide_pairs() -> Module:
+    """Pointwise layers with a depthwise one behind them, whose weights are too many to be read again for each row."""
+    maker = CaseMaker("pairs")
+    for index, (height, width, channels, kernel, stride) in enumerate(
+        [(7, 9, 270, 5, 2), (14, 14, 192, 3, 1), (3, 4, 330, 5, 1), (15, 13, 150, 3, 2)]
+    ):
+        half = kernel // 2
+        depth = 80_000 // channels
+        operands = {"input": maker.fresh(height, width, depth), "filter": maker.weights(1, 1, depth, channels)}
+        if index % 2:
+            operands["bias"] = maker.weights(channels)
+        x = maker.op("conv2d", operands, activation="relu6")
+        taps = {"input": x, "filter": maker.weights(kernel, kernel, channels, 1), "bias": maker.weights(channels)}
+        x = maker.op(
+            "depthwise_conv2d", taps, strides=(stride, stride), padding=(half, half, half, 0), activation="hard_swish"
+        )
+        maker.output(x, f"{index}")
+    return maker.module
 
-    def joined(threads: int | None) -> int:
-        return sum(bool(road.joined) for road in emission.emit(module, isa=ISAS[0], threads=threads).roads)
 
-    assert joined(None) == joined(1) == joined(8) < joined(2)
+@pytest.mark.parametrize("threads", [2, 3])
+@pytest.mark.parametrize("isa", ISAS, ids=IDS)
+def test_slices_agree_with_the_interpreter(isa: Isa, threads: int) -> None:
+    wrong, roads = wrong_outputs(wide_pairs(), isa, threads)
+    assert wrong == {}
+    sliced = [road for road in roads if road.kernel is not None and road.kernel.startswith("slices")]
+    assert [len(road.joined) for road in sliced] == [2] * 8
+
+
+def test_a_map_that_is_a_result_is_not_sliced_away() -> None:
+    module = wide_pairs()
+    first = next(op for op in module.graph.operations if op.opcode == "conv2d")
+    emitted = emission.emit(module, observe=[first.name], isa=ISAS[0], threads=2)
+    assert [road.joined for road in emitted.roads if road.location.name == first.name] == [()]
+
+
+def joins(network: str, threads: int | None) -> list[str]:
+    module = mnetdsl.load(network).with_weights("random:1").optimized()
+    roads = emission.emit(module, isa=ISAS[0], threads=threads).roads
+    return [road.kernel for road in roads if road.kernel is not None and road.joined]
+
+
+def test_two_threads_join_layers_that_one_leaves_alone() -> None:
+    alone, together = joins("mobilenet_v2", 1), joins("mobilenet_v2", 2)
+    assert len(alone) < len(together)
+    assert not any(kernel.startswith("slices") for kernel in alone)
+    assert any(kernel.startswith("chain") for kernel in together)
+    assert any(kernel.startswith("slices") for kernel in together)
+
+
+def test_many_threads_slice_small_maps_rather_than_band_them() -> None:
+    assert all(kernel.startswith("slices") for kernel in joins("mobilenet_v1", 8)[-8:])
 
 
 def test_maps_that_fit_the_cache_are_not_chained() -> None:

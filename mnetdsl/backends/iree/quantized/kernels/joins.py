@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import prod
 
+from mnetdsl.backends.iree.kernels.cutting import cheapest_cut
 from mnetdsl.backends.iree.kernels.filters import Unsuitable
 from mnetdsl.backends.iree.kernels.isa import ByteIsa
 from mnetdsl.backends.iree.kernels.layers import Workshop
@@ -55,8 +56,8 @@ COSTS = Costs()
 
 def find_byte_chains(shop: Workshop, graph: Graph, results: Collection[Value]) -> list[list[Op]]:
     """Runs of two or more layers, each the only reader of the one before. `results` are values that must exist."""
-    bands = shop.chaining.joined
-    if shop.isa.bytes is None or not bands:
+    bands = shop.chaining.threads
+    if shop.isa.bytes is None or bands == 1:
         return []
     layers: dict[Op, ByteLayer] = {}
     for op in graph.operations:
@@ -64,6 +65,10 @@ def find_byte_chains(shop: Workshop, graph: Graph, results: Collection[Value]) -
             layer = BYTE_WORKS[op.opcode](shop, op, None)
             if not isinstance(layer, Unsuitable):
                 layers[op] = layer
+
+    def ways(part: Sequence[ByteLayer]) -> list[tuple[Sequence[ByteLayer], float]]:
+        return [(part, _time(part, bands, byte_isa(shop)))] if len(part) <= LONGEST else []
+
     chains: list[list[Op]] = []
     taken: set[Op] = set()
     for op, layer in layers.items():
@@ -73,7 +78,7 @@ def find_byte_chains(shop: Workshop, graph: Graph, results: Collection[Value]) -
         while (reader := _reader(line[-1], layers, results)) is not None and reader.op not in taken:
             line.append(reader)
         taken.update(each.op for each in line)
-        chains += [[each.op for each in part] for part in _parts(line, bands, byte_isa(shop)) if len(part) > 1]
+        chains += [[each.op for each in part] for part in cheapest_cut(line, ways) if len(part) > 1]
     return chains
 
 
@@ -87,18 +92,6 @@ def _reader(layer: ByteLayer, layers: dict[Op, ByteLayer], results: Collection[V
     if reader is None or not reader.follows or reader.pitch != layer.row or reader.inputs.count(value) != 1:
         return None
     return reader if reader.inputs.index(value) < reader.by_rows else None
-
-
-def _parts(line: Sequence[ByteLayer], bands: int, isa: ByteIsa) -> list[Sequence[ByteLayer]]:
-    """`line` cut so that the parts take least in sum."""
-    best: list[tuple[float, list[Sequence[ByteLayer]]]] = [(0.0, [])]
-    for end in range(1, len(line) + 1):
-        found = []
-        for start in range(max(0, end - LONGEST), end):
-            part = line[start:end]
-            found.append((best[start][0] + _time(part, bands, isa), [*best[start][1], part]))
-        best.append(min(found, key=lambda each: each[0]))
-    return best[-1][1]
 
 
 def _time(part: Sequence[ByteLayer], bands: int, isa: ByteIsa) -> float:
@@ -138,7 +131,7 @@ def _weights(op: Op) -> int:
 def join_bytes(shop: Workshop, layers: Sequence[Op]) -> str:
     """Layers of `find_byte_chains` as one kernel; the last one's result is bound. Returns the kernel's name."""
     whole = [_layer(shop, op, None) for op in layers]
-    bands = min(shop.chaining.joined, whole[-1].window.outputs[0])
+    bands = min(shop.chaining.threads, whole[-1].window.outputs[0])
     stages: list[ByteStage] = []
     arguments: list[MlirValue] = []
     before: Value | None = None
