@@ -16,6 +16,7 @@ from mnetdsl.backends.iree.kernels.executables import Buffer, Grid, Kernel
 from mnetdsl.backends.iree.kernels.language import Memory, Position, greatest, least
 from mnetdsl.backends.iree.kernels.window import Window
 from mnetdsl.backends.iree.quantized.kernels.depthwise import ByteDepthwise
+from mnetdsl.backends.iree.quantized.kernels.frames import ByteFrame
 
 ALIGNED = 64
 """Bytes from which a band begins on a line of the cache."""
@@ -23,7 +24,8 @@ ALIGNED = 64
 
 @dataclass(frozen=True)
 class ByteStage:
-    """A layer of a chain. kernel: for `rows` rows, in one workgroup; of a depthwise layer, for the whole map.
+    """A layer of a chain. kernel: for `rows` rows, in one workgroup; where it matters to a row where in the map it
+    stands, for the whole map.
 
     window: of the whole layer. pitch: bytes of a row that the kernel reads; its first `by_rows` inputs are maps of such
     rows, of which the stage before made number `before`. row: bytes of a row that it makes. size: bytes of a whole map
@@ -52,8 +54,8 @@ class ByteStage:
 
     def emit(self, top: Position, inputs: Sequence[Memory], target: Memory) -> None:
         """The rows from `top` on. Memory of maps begins with their row 0, whether it is there or not."""
-        if isinstance(self.kernel, ByteDepthwise):
-            self.kernel.emit_rows(top, top + self.rows, (0, self.kernel.channels), *inputs, target)
+        if isinstance(self.kernel, ByteDepthwise | ByteFrame):
+            self.kernel.emit_rows(top, top + self.rows, *inputs, target)
             return
         first = top * (self.window.strides[0] * self.pitch)
         placed = [memory.from_(first) for memory in inputs[: self.by_rows]]
@@ -72,7 +74,8 @@ class ByteChain:
     def name(self) -> str:
         first, last = self.stages[0].window, self.stages[-1]
         (height, width), (rows, columns) = first.size, last.window.outputs
-        return f"bytes_chain_of_{len(self.stages)}_{height}x{width}_to_{rows}x{columns}x{last.row // columns}"
+        layers = sum(not isinstance(stage.kernel, ByteFrame) for stage in self.stages)
+        return f"bytes_chain_of_{layers}_{height}x{width}_to_{rows}x{columns}x{last.row // columns}"
 
     @property
     def grid(self) -> Grid:
@@ -92,7 +95,8 @@ class ByteChain:
 
     @property
     def _room(self) -> int:
-        return sum(stage.room for stage in self.stages[:-1])
+        # Direct convolutions may read some bytes behind the rows of their map.
+        return sum(stage.room for stage in self.stages[:-1]) + ALIGNED
 
     def emit(self, group: tuple[Position, Position], *memories: Memory) -> None:
         *given, target, room = memories

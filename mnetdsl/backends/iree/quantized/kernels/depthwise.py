@@ -89,13 +89,13 @@ class ByteDepthwise:
         height = -(-rows // self.grid[0])
         width = -(-(self.channels // self.isa.lanes) // self.grid[1]) * self.isa.lanes
         top, first = group[0] * height, group[1] * width
-        self.emit_rows(top, least(top + height, rows), (first, least(first + width, self.channels)), *memories)
+        self._emit(top, least(top + height, rows), (first, least(first + width, self.channels)), *memories)
 
-    def emit_rows(
-        self, top: Position, bottom: Position, channels: tuple[Position, Position], *memories: Memory
-    ) -> None:
-        """The rows from `top` to below `bottom` of the output, whose memory begins with row 0 of the map, as the
-        input's does, whether these rows are there or not."""
+    def emit_rows(self, low: Position, high: Position, *memories: Memory) -> None:
+        """The rows from `low` to below `high`; memories begin with row 0 of their maps, whether it is there or not."""
+        self._emit(low, high, (0, self.channels), *memories)
+
+    def _emit(self, top: Position, bottom: Position, channels: tuple[Position, Position], *memories: Memory) -> None:
         rows = self.window.outputs[0]
         upper, lower = self.edges
         with loop(top, bottom) as y:

@@ -20,6 +20,7 @@ from mnetdsl.backends.iree.quantized.kernels.depthwise import ByteDepthwise, cho
 from mnetdsl.backends.iree.quantized.kernels.finish import Finish
 from mnetdsl.backends.iree.quantized.kernels.finishes import finish_of
 from mnetdsl.backends.iree.quantized.kernels.float_finish import FloatFinish
+from mnetdsl.backends.iree.quantized.kernels.frames import ByteFrame
 from mnetdsl.backends.iree.quantized.kernels.made import ByteLayer, flat
 from mnetdsl.backends.iree.quantized.kernels.maps import HALF_RANGE, byte_isa, framed, unsigned
 from mnetdsl.backends.iree.quantized.kernels.pointwise import BytePointwise, quads
@@ -42,12 +43,12 @@ Made = tuple[Kernel, Weights]
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """How the kernel reads the layer's map: `window` over it, `pitch` bytes from pixel to pixel, with `frame` around it
-    where it stands apart, in a map of its own."""
+    """How the kernel reads the layer's map: `window` over it, `pitch` bytes from pixel to pixel, in `frame` where it
+    needs one."""
 
     window: Window
     pitch: int
-    frame: tuple[int, int, int, int] | None = None
+    frame: ByteFrame | None = None
 
     def of_rows(self, rows: int | None) -> Source:
         """That of so many rows of the output, or of all."""
@@ -72,8 +73,7 @@ def filter_layer(shop: Workshop, op: Op, rows: int | None = None) -> ByteLayer |
     if finished is None:
         return Unsuitable("some of its factors are 1/2 or more, or tiny")
     finish, table = finished
-    source = _source(op, isa, tiled)
-    border = unsigned(numbers.source, numbers.source.zero_point)
+    source = _source(numbers, isa, tiled)
     some = source.of_rows(rows)
     workgroups = WORKGROUPS if rows is None else 1
     if isinstance(op, DepthwiseConv2d):
@@ -88,7 +88,7 @@ def filter_layer(shop: Workshop, op: Op, rows: int | None = None) -> ByteLayer |
     def map() -> MlirValue:
         if source.frame is None:
             return flat(shop, op.input, source.pitch)
-        return framed(shop, op.input, source.pitch, source.frame, border)
+        return framed(shop, op.input, source.pitch, source.frame)
 
     def arrays() -> list[tuple[str, Array]]:
         packed, bias = weights()
@@ -103,23 +103,27 @@ def filter_layer(shop: Workshop, op: Op, rows: int | None = None) -> ByteLayer |
         source.window.size[1] * source.pitch,
         source.window.outputs[1] * channels,
         arrays,
-        follows=source.frame is None,
+        frame=source.frame,
     )
 
 
-def _source(op: Conv2d | DepthwiseConv2d | Dense, isa: ByteIsa, tiled: bool) -> Source:
+def _source(numbers: Numbers, isa: ByteIsa, tiled: bool) -> Source:
+    op = numbers.op
     depth = op.input.type.shape[-1]
     padded = padded_size(depth, isa.lanes)
     if isinstance(op, Dense):
         return Source(Window((1, prod(op.type.shape[:-1])), (1, 1), (1, 1), (0, 0, 0, 0)), padded)
     window = Window.of(op.input.type.shape, op.filter.type.shape[:2], op.strides, op.padding)
-    if isinstance(op, DepthwiseConv2d) or _is_pointwise(op):
+    if isinstance(op, DepthwiseConv2d) or _is_pointwise(op) or (tiled and not any(op.padding)):
         return Source(window, padded)
     top, bottom, left, right = op.padding
     height, width = window.size
+    pitch = padded if tiled else depth
     inside = replace(window, size=(top + height + bottom, left + width + right), padding=(0, 0, 0, 0))
     # Direct convolutions take a row more than the window reads: the last step of a row may read behind it.
-    return Source(inside, padded if tiled else depth, (top, bottom + (not tiled), left, right))
+    margins = (top, bottom + (not tiled), left * pitch, right * pitch)
+    border = unsigned(numbers.source, numbers.source.zero_point)
+    return Source(inside, pitch, ByteFrame(height, width * pitch, margins, border))
 
 
 def _unsuitable(op: Conv2d | DepthwiseConv2d | Dense) -> str | None:
@@ -141,9 +145,8 @@ def _takes_tiles(isa: ByteIsa, numbers: Numbers, op: Conv2d | DepthwiseConv2d | 
     if not isa.tiles or isinstance(op, DepthwiseConv2d | Dense) or len(byte_parts(isa, numbers.filter)) > 1:
         return False
     _, height, width, _ = op.type.shape
-    height = rows or height
     if _is_pointwise(op):
-        return height * width >= FEWEST_PIXELS
+        return (rows or height) * width >= FEWEST_PIXELS
     return op.input.type.shape[-1] >= FEWEST_DEPTHS and height >= 2 and width >= FEWEST_COLUMNS
 
 
@@ -191,7 +194,7 @@ def _lowered(isa: ByteIsa) -> int:
 
 def _tiles(numbers: Numbers, source: Source, finish: AnyFinish, order: Array, workgroups: int) -> Made:
     window, depth = source.window, source.pitch
-    if window.kernel == (1, 1) and source.frame is None:
+    if window.kernel == (1, 1) == window.strides:
         window = replace(window, size=(1, prod(window.size)))
     kernel = ByteTiles(window, depth, len(order), prod(window.size) * depth, finish, workgroups)
 

@@ -53,10 +53,13 @@ class ByteFrame:
         return left + self.row + right
 
     def emit(self, group: tuple[Position, Position], *memories: Memory) -> None:
+        each = -(-self._rows // self.grid[0])
+        self.emit_rows(group[0] * each, least(group[0] * each + each, self._rows), *memories)
+
+    def emit_rows(self, low: Position, high: Position, *memories: Memory) -> None:
+        """The rows from `low` to below `high`; memories begin with row 0 of their maps, whether it is there or not."""
         source, target = memories
         top, _, left, right = self.margins
-        each = -(-self._rows // self.grid[0])
-        low, high = group[0] * each, least(group[0] * each + each, self._rows)
         inside = greatest(low, top), least(high, top + self.height)
         for first, last in ((low, least(high, top)), (greatest(low, top + self.height), high)):
             if first != last:

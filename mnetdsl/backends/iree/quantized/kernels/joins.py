@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from math import prod
+from math import inf, prod
 
 from mnetdsl.backends.iree.kernels.cutting import cheapest_cut
 from mnetdsl.backends.iree.kernels.filters import Unsuitable
@@ -19,7 +19,7 @@ from mnetdsl.backends.iree.quantized.kernels.chain import ByteChain, ByteStage, 
 from mnetdsl.backends.iree.quantized.kernels.channels import ByteMean
 from mnetdsl.backends.iree.quantized.kernels.layers import BYTE_WORKS
 from mnetdsl.backends.iree.quantized.kernels.made import ByteLayer, constants
-from mnetdsl.backends.iree.quantized.kernels.maps import byte_isa, run
+from mnetdsl.backends.iree.quantized.kernels.maps import byte_isa, framing, run
 from mnetdsl.backends.iree.quantized.kernels.tables import ByteTable
 from mnetdsl.backends.iree.quantized.kernels.tiles import ByteTiles
 from mnetdsl.backends.iree.tensors import MlirValue
@@ -27,6 +27,7 @@ from mnetdsl.ir.core import Graph, Op, Value
 from mnetdsl.ir.ops.conv2d import Conv2d
 from mnetdsl.ir.ops.dense import Dense
 from mnetdsl.ir.ops.depthwise_conv2d import DepthwiseConv2d
+from mnetdsl.ir.ops.shape import Reshape
 
 LONGEST = 8
 """Layers of a chain."""
@@ -78,7 +79,9 @@ def find_byte_chains(shop: Workshop, graph: Graph, results: Collection[Value]) -
         while (reader := _reader(line[-1], layers, results)) is not None and reader.op not in taken:
             line.append(reader)
         taken.update(each.op for each in line)
-        chains += [[each.op for each in part] for part in cheapest_cut(line, ways) if len(part) > 1]
+        for part in cheapest_cut(line, ways):
+            if len(part) > 1 or _joined(part, bands, byte_isa(shop)) < _alone(part[0], bands, byte_isa(shop)):
+                chains.append([op for each in part for op in _ops(each, each is not part[0])])
     return chains
 
 
@@ -88,23 +91,66 @@ def _reader(layer: ByteLayer, layers: dict[Op, ByteLayer], results: Collection[V
     if value in results or len(value.users) != 1:
         return None
     (user,) = value.users
+    if _renames(user):
+        value = user.result
+        if value in results or len(value.users) != 1:
+            return None
+        (user,) = value.users
     reader = layers.get(user)
-    if reader is None or not reader.follows or reader.pitch != layer.row or reader.inputs.count(value) != 1:
+    if reader is None or not (layer.joins and reader.joins) or reader.source != layer.row:
+        return None
+    if reader.inputs.count(value) != 1:
         return None
     return reader if reader.inputs.index(value) < reader.by_rows else None
 
 
+def _renames(op: Op) -> bool:
+    """Whether its result is the same pixel under another shape."""
+    if not isinstance(op, Reshape) or op.type.element.byte_width != 1:
+        return False
+    before, after = op.input.type.shape, op.type.shape
+    return prod(before) == before[-1] == after[-1] == prod(after)
+
+
+def _ops(layer: ByteLayer, behind: bool) -> list[Op]:
+    """The layer, and before it what renames its input, where that is of the layer before."""
+    renaming = [value.producer for value in layer.inputs if value.producer is not None and _renames(value.producer)]
+    return [*(renaming if behind else []), layer.op]
+
+
 def _time(part: Sequence[ByteLayer], bands: int, isa: ByteIsa) -> float:
-    """Nanoseconds until all threads, one a band, have done the layers as one kernel, or the layer as it is."""
-    first = part[0]
-    total = COSTS.dispatch + COSTS.handed * first.by_rows * first.window.size[0] * first.pitch
-    if len(part) == 1:
-        return total + _work(first, isa) / bands
-    rows = band_rows([layer.window for layer in part], min(bands, part[-1].window.outputs[0]))
-    for layer, count in zip(part, rows, strict=True):
-        total += _work(layer, isa) * count / layer.window.outputs[0]
+    """Nanoseconds until all threads, one a band, have done the layers."""
+    joined = _joined(part, bands, isa)
+    return joined if len(part) > 1 else min(joined, _alone(part[0], bands, isa))
+
+
+def _alone(layer: ByteLayer, bands: int, isa: ByteIsa) -> float:
+    """By the layer's own kernel, behind that of its frame."""
+    total = COSTS.dispatch + COSTS.handed * _given(layer) + _work(layer, isa) / bands
+    if layer.frame is not None:
+        bytes = layer.window.size[0] * layer.pitch
+        total += COSTS.dispatch + bytes * (COSTS.handed + COSTS.looked_up / bands)
+    return total
+
+
+def _joined(part: Sequence[ByteLayer], bands: int, isa: ByteIsa) -> float:
+    """As one kernel."""
+    total = COSTS.dispatch + COSTS.handed * _given(part[0])
+    if len(part) == 1 and part[0].frame is None:
+        return inf
+    windows = [window for layer in part for window in layer.windows]
+    rows = iter(band_rows(windows, min(bands, windows[-1].outputs[0])))
+    for layer in part:
+        if layer.frame is not None:
+            total += COSTS.looked_up * layer.pitch * next(rows)
+        total += _work(layer, isa) * next(rows) / layer.window.outputs[0]
         total += COSTS.streamed * _weights(layer.op) * (1 - 1 / bands)
     return total
+
+
+def _given(layer: ByteLayer) -> int:
+    """Bytes of its maps."""
+    return layer.by_rows * layer.windows[0].size[0] * layer.source
 
 
 def _work(layer: ByteLayer, isa: ByteIsa) -> float:
@@ -128,24 +174,39 @@ def _weights(op: Op) -> int:
     return prod(op.filter.type.shape) if isinstance(op, Conv2d | Dense | DepthwiseConv2d) else 0
 
 
-def join_bytes(shop: Workshop, layers: Sequence[Op]) -> str:
+def join_bytes(shop: Workshop, ops: Sequence[Op]) -> str:
     """Layers of `find_byte_chains` as one kernel; the last one's result is bound. Returns the kernel's name."""
-    whole = [_layer(shop, op, None) for op in layers]
-    bands = min(shop.chaining.threads, whole[-1].window.outputs[0])
+    layers = [_layer(shop, op, None) for op in ops if not _renames(op)]
+    windows = [window for layer in layers for window in layer.windows]
+    bands = min(shop.chaining.threads, windows[-1].outputs[0])
+    rows = iter(band_rows(windows, bands))
     stages: list[ByteStage] = []
     arguments: list[MlirValue] = []
-    before: Value | None = None
-    for each, count in zip(whole, band_rows([each.window for each in whole], bands), strict=True):
-        layer = _layer(shop, each.op, count)
-        place = layer.inputs.index(before) if before is not None else 0
-        size = each.kernel.inputs[0].size
-        stages.append(ByteStage(layer.kernel, each.window, count, layer.pitch, layer.row, size, layer.by_rows, place))
-        arguments += [emit() for at, emit in enumerate(layer.maps) if before is None or at != place]
-        arguments += constants(shop, layer)
-        before = each.op.result
-    last = whole[-1]
+    for layer in layers:
+        if layer.frame is not None:
+            frame = layer.frame
+            if not stages:
+                source, frame = framing(shop, layer.inputs[0], layer.pitch // layer.window.size[1], frame)
+                arguments.append(source)
+            size = frame.height * frame.row
+            stages.append(ByteStage(frame, layer.windows[0], next(rows), frame.row, layer.pitch, size, 1, 0))
+        count = next(rows)
+        some = _layer(shop, layer.op, count)
+        place = _place(layer, ops) if stages else None
+        size = layer.window.size[0] * layer.pitch
+        stages.append(
+            ByteStage(some.kernel, layer.window, count, layer.pitch, layer.row, size, layer.by_rows, place or 0)
+        )
+        arguments += [emit() for at, emit in enumerate(some.maps) if at != place]
+        arguments += constants(shop, some)
+    last = layers[-1]
     kernel = ByteChain(tuple(stages), bands)
     return run(shop, last.op, kernel, arguments, last.row // last.window.outputs[1])
+
+
+def _place(layer: ByteLayer, ops: Sequence[Op]) -> int:
+    """Which of the layer's inputs one of `ops` makes; the first where none does, which then is in the frame before."""
+    return next((at for at, value in enumerate(layer.inputs) if value.producer in ops), 0)
 
 
 def _layer(shop: Workshop, op: Op, rows: int | None) -> ByteLayer:

@@ -73,15 +73,17 @@ def table(shop: Workshop, op: Op, rows: int | None = None) -> ByteLayer | Unsuit
     narrow = depth < isa.lanes and prod(op.type.shape[:-1]) * depth % isa.lanes == 0
     pitch = depth if narrow else padded_size(depth, isa.lanes)
     window, maps, row = pixelwise(shop, op, (op.input,), pitch)
-    size = (rows or window.outputs[0]) * row
-    kernel = ByteTable(size, isa, len(tables), _few(rows))
+    kernel = ByteTable((rows or window.outputs[0]) * row, isa, len(tables), _few(rows))
     if len(tables) > 1 and (isa.tables != "vbmi" or not narrow or kernel.size < kernel.round):
         return Unsuitable("its channels have tables of their own")
+
+    # A row of it is no whole number of vectors, or too short for the tables of all channels.
+    whole = row % isa.lanes == 0 and (len(tables) == 1 or row >= kernel.round)
 
     def arrays() -> list[tuple[str, Array]]:
         return [("packed", np.concatenate([table_rows(isa, each.view(np.int8)).reshape(-1) for each in tables]))]
 
-    return ByteLayer(op, kernel, window, (op.input,), maps, row, row, arrays, follows=not narrow)
+    return ByteLayer(op, kernel, window, (op.input,), maps, row, row, arrays, joins=whole)
 
 
 def add(shop: Workshop, op: Op, rows: int | None = None) -> ByteLayer | Unsuitable:

@@ -12,6 +12,7 @@ from mnetdsl.backends.iree.kernels.filters import Unsuitable
 from mnetdsl.backends.iree.kernels.layers import Workshop
 from mnetdsl.backends.iree.kernels.packing import padded_size
 from mnetdsl.backends.iree.kernels.window import Window
+from mnetdsl.backends.iree.quantized.kernels.frames import ByteFrame
 from mnetdsl.backends.iree.quantized.kernels.maps import byte_isa, byte_map, run
 from mnetdsl.backends.iree.quantized.layer import Array
 from mnetdsl.backends.iree.tensors import MlirValue
@@ -25,8 +26,8 @@ class ByteLayer:
 
     maps: emit what the kernel reads beside constants, which are `inputs` as it takes them. The first `by_rows` have
     rows of `pitch` bytes under the window, the others are read whole. row: bytes of a row of the result.
-    arrays: constants by name, packed where they are asked for. follows: whether another layer's rows may be its maps'
-    as they are.
+    arrays: constants by name, packed where they are asked for. frame: makes its map of the input's; `maps` does so
+    already. joins: whether some rows of it can be made.
     """
 
     op: Op
@@ -38,7 +39,21 @@ class ByteLayer:
     row: int
     arrays: Callable[[], list[tuple[str, Array]]]
     by_rows: int = 1
-    follows: bool = True
+    frame: ByteFrame | None = None
+    joins: bool = True
+
+    @property
+    def windows(self) -> list[Window]:
+        """Of the frame and of the layer."""
+        if self.frame is None:
+            return [self.window]
+        _, columns = self.window.size
+        return [Window((self.frame.height, columns), (1, 1), (1, 1), (*self.frame.margins[:2], 0, 0)), self.window]
+
+    @property
+    def source(self) -> int:
+        """Bytes of a row of the first input as another layer makes it."""
+        return self.pitch if self.frame is None else self.frame.row
 
 
 ByteWork = Callable[[Workshop, Op, int | None], ByteLayer | Unsuitable]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mnetdsl.backends.iree.kernels.executables import Kernel
 from mnetdsl.backends.iree.kernels.isa import ByteIsa
 from mnetdsl.backends.iree.kernels.layers import Workshop
@@ -41,17 +43,17 @@ def byte_map(shop: Workshop, value: Value, pitch: int | None = None) -> Packed:
     return made
 
 
-def framed(shop: Workshop, value: Value, pitch: int, padding: tuple[int, int, int, int], border: int) -> MlirValue:
-    """A map [1, H, W, C] as unsigned bytes, `pitch` from pixel to pixel, flat, with pixels of `border` around it."""
-    packed = shop.scope.packed(value, pitch)
-    flip = packed.raised != (value.type.element is ElementType.I8)
-    if not any(padding) and not flip:
-        return packed.value
-    _, height, width, _ = value.type.shape
-    top, bottom, left, right = padding
-    kernel = ByteFrame(height, width * pitch, (top, bottom, left * pitch, right * pitch), border, flip)
-    (result,) = shop.executables.dispatch(kernel, [packed.value])
+def framed(shop: Workshop, value: Value, pitch: int, frame: ByteFrame) -> MlirValue:
+    """A map as unsigned bytes, `pitch` from pixel to pixel, flat, in its frame."""
+    source, kernel = framing(shop, value, pitch, frame)
+    (result,) = shop.executables.dispatch(kernel, [source])
     return result
+
+
+def framing(shop: Workshop, value: Value, pitch: int, frame: ByteFrame) -> tuple[MlirValue, ByteFrame]:
+    """The map as it is, and what makes unsigned bytes in a frame of it."""
+    packed = shop.scope.packed(value, pitch)
+    return packed.value, replace(frame, flip=packed.raised != (value.type.element is ElementType.I8))
 
 
 def run(shop: Workshop, op: Op, kernel: Kernel, arguments: list[MlirValue], pitch: int) -> str:

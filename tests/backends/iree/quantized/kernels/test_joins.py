@@ -36,7 +36,7 @@ SUM = storage(ElementType.I8, 0.07, 2)
 DULL = storage(ElementType.I8, 0.011, 17)
 EAGER = joins.Costs(dispatch=1e9)
 """Joins whatever can be."""
-KINDS = ("pointwise", "depthwise", "add", "mul", "lookup")
+KINDS = ("pointwise", "depthwise", "conv2d", "add", "mul", "lookup")
 
 
 def line(maker: QuantizedMaker, kinds: list[str], height: int, width: int, depth: int) -> Value:
@@ -45,7 +45,7 @@ def line(maker: QuantizedMaker, kinds: list[str], height: int, width: int, depth
     draw = maker.random.integers
     first = value = maker.fresh(I8, height, width, depth)
     for kind in kinds:
-        _, height, width, depth = value.type.shape
+        _, height, width, depth = value.type.shape if len(value.type.shape) == 4 else (1, 1, 1, value.type.shape[-1])
         plain: dict[str, Any] = {"plain": True, "activation": ("none", "relu", "relu6")[draw(3)]}
         if kind == "pointwise":
             value = maker.layer("conv2d", value, (1, 1, depth, int(draw(1, 50))), (I8, DULL)[draw(2)], **plain)
@@ -66,6 +66,11 @@ def line(maker: QuantizedMaker, kinds: list[str], height: int, width: int, depth
             pair = [value, first if residual else maker.fresh(I8, height, width, depth)]
             order = 1 if draw(2) else -1
             value = maker.op("add", dict(zip(("left", "right"), pair[::order], strict=True)), SUM)
+        elif kind == "reshape":
+            value = maker.op("reshape", {"input": value}, shape=(value.type.shape[-1],))
+        elif kind == "dense":
+            depth = value.type.shape[-1]
+            value = maker.layer("dense", value, (depth, int(draw(1, 50))), I8, plain=True)
         elif kind == "mul":
             gates = maker.fresh(GATE, 1, 1, depth)
             value = maker.op("mul", {"left": value, "right": gates}, storage(ElementType.I8, 0.043, -3))
@@ -88,6 +93,9 @@ def lines(maker: QuantizedMaker) -> list[Value]:
         line(maker, ["depthwise", "pointwise", "global_avg_pool"], 9, 7, 33),
         line(maker, ["same", "same", "same", "same"], 11, 5, 20),
         line(maker, ["pointwise", "depthwise"], 1, 6, 8),
+        line(maker, ["pointwise", "conv2d", "conv2d", "depthwise"], 12, 13, 32),
+        line(maker, ["lookup", "conv2d", "conv2d"], 10, 16, 3),
+        line(maker, ["depthwise", "global_avg_pool", "reshape", "dense", "dense", "lookup"], 6, 5, 24),
     ]
     for _ in range(4):
         kinds = [KINDS[draw(len(KINDS))] for _ in range(draw(2, 6))]
