@@ -16,7 +16,7 @@ from mnetdsl.backends.iree.quantized.pool import emit_avg_pool, emit_global_avg_
 from mnetdsl.backends.iree.quantized.quantize import emit_dequantize, emit_quantize, emit_requantize
 from mnetdsl.backends.iree.quantized.resize import emit_resize
 from mnetdsl.backends.iree.quantized.shape import emit_concat, emit_pad
-from mnetdsl.backends.iree.quantized.simt import emit_filter
+from mnetdsl.backends.iree.quantized.simt import emit_filter, emit_real, emit_stored
 from mnetdsl.backends.iree.quantized.softmax import emit_softmax
 from mnetdsl.backends.iree.quantized.unary import emit_clamp, emit_unary
 from mnetdsl.backends.iree.scope import LayerEmitter
@@ -54,7 +54,10 @@ QUANTIZED_EMITTERS: dict[str, LayerEmitter] = {
     "resize": emit_resize,
 }
 
-SIMT_EMITTERS: dict[str, LayerEmitter] = QUANTIZED_EMITTERS | dict.fromkeys(
-    ("conv2d", "depthwise_conv2d", "dense"), emit_filter
-)
+SIMT_EMITTERS: dict[str, LayerEmitter] = {
+    **QUANTIZED_EMITTERS,
+    **dict.fromkeys(("conv2d", "depthwise_conv2d", "dense"), emit_filter),
+    "quantize": emit_stored,
+    "dequantize": emit_real,
+}
 """The same for targets of scalar invocations."""

@@ -17,6 +17,7 @@ from mnetdsl.backends.iree.integers import NARROW, constant_of, i32
 from mnetdsl.backends.iree.kernels.language import Index, Position, accumulate, as_value
 from mnetdsl.backends.iree.quantized.layer import Numbers
 from mnetdsl.backends.iree.quantized.levels import BYTES, byte_of, saturated, widened
+from mnetdsl.backends.iree.quantized.quantize import emit_dequantize, emit_quantize
 from mnetdsl.backends.iree.scope import Scope
 from mnetdsl.backends.iree.tensors import (
     Indexed,
@@ -153,6 +154,18 @@ def emit_filter(scope: Scope, op: Op) -> MlirValue:
     inputs: list[Indexed] = varied
     result = elementwise(looped.result, inputs, body, element_type(op.type.element))
     return unfused(reshaped(result, op.type.shape))
+
+
+def emit_stored(scope: Scope, op: Op) -> MlirValue:
+    """quantize, its input in memory: what IREE 3.13 makes of a product of real numbers and of what stores it, as one
+    loop, is wrong on lavapipe."""
+    scope.bind(op.operands[0], unfused(scope.value(op.operands[0])))
+    return emit_quantize(scope, op)
+
+
+def emit_real(scope: Scope, op: Op) -> MlirValue:
+    """dequantize, its result in memory for the same reason."""
+    return unfused(emit_dequantize(scope, op))
 
 
 def _looped(scope: Scope, op: Op) -> Looped:

@@ -11,13 +11,15 @@ import mnetdsl
 from mnetdsl.backends.iree.package import IreePackage, generate
 from mnetdsl.backends.iree.runner import PackageRunner
 from mnetdsl.interpreter import run
-from mnetdsl.ir.core import Module
+from mnetdsl.ir.core import Module, Value
+from mnetdsl.ir.types import ElementType
 from mnetdsl.passes.pipelines import optimize
 from mnetdsl.quantize.quantizer import Settings
 from mnetdsl.quantize.tuning import Techniques
 from mnetdsl.validate import validate
-from tests.backends.iree.harness import require_target
-from tests.backends.iree.quantized.kernels.simt_harness import TARGET
+from tests.backends.iree.harness import inputs_of, require_target
+from tests.backends.iree.quantized.cases import I8, QuantizedMaker, storage
+from tests.backends.iree.quantized.kernels.simt_harness import TARGET, built
 
 PLAIN = Settings(
     "min-max", equalize=False, techniques=Techniques(mse_scales=False, learned_rounding=False, bias_correction=False)
@@ -50,6 +52,31 @@ def test_small_networks_have_the_interpreters_bits(name: str) -> None:
     assert differing(module, pictures, package) == 0
     assert [road.location.name for road in package.roads if road.kernel is None] == []
     assert package.manifest.capabilities == ()
+
+
+@pytest.mark.parametrize("target", [TARGET, "iree-vulkan"])
+def test_attention_between_stored_numbers_is_a_step_off_at_most(target: str) -> None:
+    """Its products are of real numbers, whose sums may end on the other side of a half."""
+    require_target("iree-vulkan")
+
+    def build(m: QuantizedMaker) -> list[Value]:
+        query, key, values = m.fresh(I8, 144, 64), m.fresh(I8, 9, 64), m.fresh(I8, 9, 64)
+        real = [m.op("dequantize", {"input": each}) for each in (query, key, values)]
+        products = m.op("matmul", {"left": real[0], "right": real[1]}, transpose="right", scale=0.125)
+        stored = m.op("quantize", {"input": products}, storage(ElementType.I8, 0.4, 2))
+        shares = m.op("softmax", {"input": stored}, storage(ElementType.I8, 1 / 256, -128))
+        result = m.op("matmul", {"left": m.op("dequantize", {"input": shares}), "right": real[2]})
+        return [m.op("quantize", {"input": result}, I8)]
+
+    module = built(build)
+    inputs = inputs_of(module, 2)
+    (found,), (expected,) = (
+        each.values() for each in (PackageRunner(generate(module, "net", target)).run(inputs), run(module, inputs))
+    )
+    steps = np.abs(found.astype(int) - expected.astype(int))
+    assert expected.std() > 5
+    assert steps.max() <= 1
+    assert steps.mean() < 0.001
 
 
 @pytest.mark.slow
