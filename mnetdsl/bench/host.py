@@ -28,6 +28,7 @@ from mnetdsl.bench.int8_module import inputs_elsewhere, is_quantized, random_inp
 from mnetdsl.bench.machine import processor_name
 from mnetdsl.cost.macs import RULES
 from mnetdsl.diagnostics import ExitCode, MnetError, error
+from mnetdsl.diagnostics.extras import EXTRAS
 from mnetdsl.diagnostics.suggest import did_you_mean
 from mnetdsl.files import work_folder
 from mnetdsl.interpreter import run as interpret
@@ -120,11 +121,15 @@ def check_engines(names: Sequence[str]) -> None:
     wanted = {package for name in names for package in (ENGINES[name].package, *WRITERS.get(ENGINES[name].file, ()))}
     missing = sorted(package for package in wanted if not _installed(package))
     if missing:
+        all_engines = " ".join(EXTRAS["bench"])
         raise MnetError(
             error(
                 "MN2003",
                 f"not installed: {', '.join(missing)}",
-                help=f"install them: `pip install {' '.join(missing)}`, or all engines: `pip install 'mnetdsl[bench]'`",
+                help=(
+                    f"install them: `pip install {' '.join(missing)}`",
+                    f"or all engines: `pip install {all_engines}`",
+                ),
             )
         )
 

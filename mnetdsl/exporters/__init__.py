@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import PurePath
 
 from mnetdsl.diagnostics import MnetError, error
+from mnetdsl.diagnostics.extras import install
 from mnetdsl.ir.core import Module
 
 
@@ -46,7 +47,7 @@ def export_files(module: Module, to: str, file: str, *, stored_inputs: bool = Fa
                 format.code,
                 f"writing {format.name} files takes the package {listing}",
                 location=file,
-                help=f"install mnetdsl with its extra: pip install 'mnetdsl[{format.extra}]'",
+                help=install(format.extra),
             )
         )
     quantized = any(op.type.quantization is not None for op in module.graph.operations)

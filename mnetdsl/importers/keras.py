@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnetdsl.diagnostics import MnetError, error
+from mnetdsl.diagnostics.extras import install
 from mnetdsl.importers.archive import Archive, bomb, damaged, is_bomb
 from mnetdsl.importers.checkpoint import Checkpoint
 from mnetdsl.weights.entry import Entry
@@ -72,7 +73,7 @@ def _h5py(path: str) -> Any:
                 "MN1511",
                 "reading a Keras checkpoint needs the package h5py",
                 location=path,
-                help="install mnetdsl with its extra: pip install 'mnetdsl[keras]'",
+                help=install("keras"),
             )
         ) from None
     return h5py

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from mnetdsl import weights
 from mnetdsl.diagnostics import MnetError, error
+from mnetdsl.diagnostics.extras import install
 from mnetdsl.ir.core import Module
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def _require_torch() -> None:
             error(
                 "MN1210",
                 "PyTorch is not installed",
-                help="install mnetdsl with its extra: pip install 'mnetdsl[torch]'",
+                help=install("torch"),
                 notes="training needs it; checking, compiling and running networks do not",
             )
         )

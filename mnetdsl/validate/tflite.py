@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnetdsl.diagnostics import MnetError, error
+from mnetdsl.diagnostics.extras import install
 from mnetdsl.files import MIB, read_bytes
 from mnetdsl.numerics.conversions import quantize
 from mnetdsl.numerics.grid import Grid
@@ -154,7 +155,7 @@ class Reference:
                     "MN1701",
                     "TensorFlow Lite's reference kernels are in the package ai-edge-litert",
                     location=path,
-                    help="install mnetdsl with its extra: pip install 'mnetdsl[tflite]'",
+                    help=install("tflite"),
                 )
             ) from None
         try:

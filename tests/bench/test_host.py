@@ -67,7 +67,7 @@ def test_ours_is_measured_beside_the_compiler_s_own_code() -> None:
 @pytest.mark.parametrize("peer", PEERS)
 def test_other_engines_compute_the_same_logits(peer: str) -> None:
     if find_spec(PEERS[peer]) is None:
-        message = f"{peer} is not installed (pip install 'mnetdsl[bench]')"
+        message = f"{peer} is not installed (pip install '.[bench]')"
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
     for network in ("mobilenet_v3_small", "mobilenet_v4_hybrid_medium"):
         module = mnetdsl.load(network).with_weights("random:1").optimized()

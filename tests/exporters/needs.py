@@ -12,5 +12,5 @@ def need(*modules: str, extra: str = "test") -> None:
     """Skips the test where one is missing; under CI that is a failure if the extra is the tests' own."""
     for name in modules:
         if find_spec(name) is None:
-            message = f"{name} is not installed (pip install 'mnetdsl[{extra}]')"
+            message = f"{name} is not installed (pip install '.[{extra}]')"
             pytest.fail(message) if os.environ.get("CI") and extra == "test" else pytest.skip(message)

@@ -18,7 +18,7 @@ def test_a_missing_torch_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> Non
         training.to_torch(Module("net"))
     (diagnostic,) = caught.value.diagnostics
     assert diagnostic.code == "MN1210"
-    assert "pip install 'mnetdsl[torch]'" in diagnostic.help[0]
+    assert "pip install torch" in diagnostic.help[0]
 
 
 def test_importing_the_package_does_not_import_torch() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mnetdsl.diagnostics import Diagnostic, MnetError, error
+from mnetdsl.diagnostics.extras import install
 
 
 def damaged(path: str, why: str) -> MnetError:
@@ -34,7 +35,7 @@ def missing_package(path: str) -> Diagnostic:
         "MN1706",
         "ONNX files need the package onnx",
         location=path,
-        help="install mnetdsl with its extra: pip install 'mnetdsl[onnx]'",
+        help=install("onnx"),
     )
 
 

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from mnetdsl.diagnostics import Diagnostic, MnetError, error
+from mnetdsl.diagnostics.extras import install
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def missing_package(path: str) -> Diagnostic:
         "MN1701",
         "TensorFlow Lite files need the packages ai-edge-litert and flatbuffers",
         location=path,
-        help="install mnetdsl with its extra: pip install 'mnetdsl[tflite]'",
+        help=install("tflite"),
     )
 
 

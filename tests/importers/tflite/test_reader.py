@@ -168,7 +168,7 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packages, "_schema", lambda: None)
     found = problem(data).diagnostics[0]
     assert found.code == "MN1701"
-    assert "mnetdsl[tflite]" in " ".join(found.help)
+    assert ".[tflite]" in " ".join(found.help)
 
 
 def test_a_folder_and_a_missing_file_are_named(tmp_path: Path) -> None:
