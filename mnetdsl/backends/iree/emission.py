@@ -6,7 +6,7 @@ beside the text. Each operation carries its layer name and `.mnet` place as `loc
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -54,11 +54,13 @@ def emit(
     simt_kernels: bool = False,
     bfloat: Bfloat | None = None,
     threads: int | None = None,
+    executables: Callable[[Any], Executables] = Executables,
 ) -> Emitted:
     """The module as MLIR. `observe` names layers whose results are returned as well; `isa` is what own kernels are
     made for, None for none of them; `simt` is for targets of that kind, `simt_kernels` lets their layers
     run by own kernels as well. `bfloat` lets own kernels store maps in bfloat16 and says how to multiply it.
-    `threads` is how many will run the module, None where nobody knows.
+    `threads` is how many will run the module, None where nobody knows. `executables` makes what holds the own kernels
+    of a module; its results follow those of the function.
 
     Raises `MnetError` where weights are missing (MN0720) or do not fit (MN0721), and `KeyError` for a layer that does
     not exist.
@@ -66,7 +68,7 @@ def emit(
     _require_weights(module)
     observed = observed_layers(module, observe)
     with mlir.Context(), _location(Location(module.name)):
-        built, roads = _build(module, observed, isa, bfloat, simt, simt_kernels, chaining_for(threads))
+        built, roads = _build(module, observed, isa, bfloat, simt, simt_kernels, chaining_for(threads), executables)
         text: str = built.operation.get_asm(enable_debug_info=True)
     return Emitted(text, roads)
 
@@ -88,6 +90,7 @@ def _build(
     simt: bool,
     simt_kernels: bool,
     chaining: Chaining,
+    make_executables: Callable[[Any], Executables],
 ) -> tuple[Any, tuple[Road, ...]]:
     built = mlir.Module.create()
     built.operation.attributes["sym_name"] = mlir.StringAttr.get(module.name)
@@ -100,7 +103,7 @@ def _build(
         function = func.FuncOp(FUNCTION, signature)
     block = function.add_entry_block([_port_location(port) for port in graph.inputs])
     shared = {value for op in graph.operations for value in op.operands}.intersection(results)
-    executables = Executables(built.body)
+    executables = make_executables(built.body)
     layout = WordLayout(executables) if simt_kernels else LINALG
     scope = Scope(module.resources, NARROW if simt else WIDE, layout)
     roads: Roads | None = None
@@ -121,7 +124,11 @@ def _build(
                     # Fused with its reader and stored by the same dispatch, IREE 3.13 computes it wrong on Vulkan.
                     emitted = unfused(emitted)
                 scope.bind(op.result, emitted)
-        func.ReturnOp([scope.value(value) for value in results])
+        returned = [scope.value(value) for value in results] + executables.results
+        func.ReturnOp(returned)
+    if executables.results:
+        types = mlir.FunctionType.get(list(signature.inputs), [value.type for value in returned])
+        function.attributes["function_type"] = mlir.TypeAttr.get(types)
     _drop_unread_constants(block)
     built.operation.verify()
     return built, () if roads is None else tuple(roads.taken)

@@ -18,7 +18,7 @@ from mnetdsl.backends.iree.kernels.packing import padded_size
 from mnetdsl.backends.iree.kernels.pointwise import MANY_ROWS
 from mnetdsl.ir.core import Graph, Op, Value
 
-TRAVEL = 6.0
+TRAVEL = 3.0
 """Of a byte of a map that leaves the core's own cache: between two threads half of each map does, else what is larger
 than half of that cache. From the depthwise layers of MobileNetV4, which take four times as long on two cores as on one
 where the map lies in the other core's cache."""

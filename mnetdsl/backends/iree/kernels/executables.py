@@ -131,12 +131,16 @@ class Call:
 
 
 class Executables:
-    """The executables of a module under construction, in the order of first use."""
+    """The executables of a module under construction, in the order of first use.
+
+    results: values that the module's function is to return behind its own.
+    """
 
     def __init__(self, body: Any) -> None:
         self._body = body
         self._symbols: dict[Kernel | Sized, str] = {}
         self._names: dict[str, int] = {}
+        self.results: list[MlirValue] = []
 
     def dispatch(self, kernel: Kernel, arguments: Sequence[MlirValue]) -> list[MlirValue]:
         """Runs `kernel` on flat tensors; its outputs are new ones."""
