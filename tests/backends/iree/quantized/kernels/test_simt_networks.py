@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ import pytest
 import mnetdsl
 from mnetdsl.backends.iree.package import IreePackage, generate
 from mnetdsl.backends.iree.runner import PackageRunner
+from mnetdsl.files import write_folder
+from mnetdsl.importers.tflite import import_tflite
 from mnetdsl.interpreter import run
 from mnetdsl.ir.core import Module, Value
 from mnetdsl.ir.types import ElementType
@@ -25,6 +29,7 @@ PLAIN = Settings(
     "min-max", equalize=False, techniques=Techniques(mse_scales=False, learned_rounding=False, bias_correction=False)
 )
 RESOLUTION = 96
+MODELS = Path(os.environ.get("MNET_DATA", Path(__file__).parents[5] / ".." / "shared" / "data")) / "models"
 
 
 @cache
@@ -85,6 +90,24 @@ def test_layers_that_are_observed_have_the_interpreters_bits() -> None:
     network = mnetdsl.load("mobilenet_v1", alpha=0.25, resolution=32, classes=10).with_weights("random:3")
     pictures = np.random.default_rng(4).integers(0, 256, (2, 32, 32, 3), np.uint8)
     report = validate(network.quantize([pictures], settings=PLAIN).module, [TARGET])
+    assert report.agrees, list(report.diagnostics())
+    assert all(layer.absolute == 0.0 for layer in report.backends[1].layers)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["tf2_mobilenet_v2_1.0_224_ptq", "mobilenet_v1_0.25_224_quant", "mobilenet_v3_small_224_1.0_uint8"]
+)
+def test_networks_that_others_quantized_have_the_interpreters_bits_in_every_layer(name: str, tmp_path: Path) -> None:
+    """Signed numbers with a scale a channel, unsigned ones with weights of nine bits, and with gates."""
+    require_target("iree-vulkan")
+    path = MODELS / f"{name}.tflite"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there; MNET_DATA names the folder that holds models/")
+    files = import_tflite(path).files
+    write_folder(tmp_path, files)
+    module = mnetdsl.load(next(tmp_path / file for file in files if file.endswith(".mnet"))).with_weights().module
+    report = validate(module, [TARGET])
     assert report.agrees, list(report.diagnostics())
     assert all(layer.absolute == 0.0 for layer in report.backends[1].layers)
 
