@@ -16,7 +16,7 @@ THREADS = 64
 """Invocations of a workgroup: half of what every Vulkan device has."""
 
 WIDEST = 32768
-"""Workgroups along the first dimension of the grid of `elements`: devices have at least 65,535 along each."""
+"""Workgroups along the first dimension of `elements_grid`: devices have at least 65,535 along each."""
 
 
 def thread() -> Index:
@@ -53,23 +53,8 @@ def elements_grid(count: int) -> Grid:
 
 
 @contextmanager
-def elements(group: tuple[Position, Position], count: int) -> Iterator[Position]:
-    """The body once for each of `count` elements, one an invocation of `elements_grid`."""
-    at = (
-        (group[0] + group[1] * WIDEST) * THREADS + thread()
-        if count > WIDEST * THREADS
-        else group[0] * THREADS + thread()
-    )
-    if count % THREADS == 0 and count <= WIDEST * THREADS:
-        yield at
-        return
-    with where_below(at, count):
-        yield at
-
-
-@contextmanager
 def each(group: tuple[Position, Position], count: Position) -> Iterator[Index]:
-    """As `elements`, for a count that only the dispatch knows."""
+    """The body once for each of `count` elements, one an invocation of `elements_grid`."""
     at = (group[0] + group[1] * WIDEST) * THREADS + thread()
     with where_below(at, count):
         yield at

@@ -6,13 +6,15 @@ from math import prod
 
 import numpy as np
 
-from mnetdsl.backends.iree.kernels.executables import Kernel
+from mnetdsl.backends.iree.kernels.executables import Call, Sized
 from mnetdsl.backends.iree.kernels.filters import Unsuitable, describe
 from mnetdsl.backends.iree.kernels.packing import pad_last
 from mnetdsl.backends.iree.kernels.simt.maps import SimtElementwise, SimtPool
 from mnetdsl.backends.iree.kernels.simt.pointwise import FEW_ROWS, SimtPointwise, SimtRows
-from mnetdsl.backends.iree.kernels.simt.window import SimtWindow
+from mnetdsl.backends.iree.kernels.simt.window import SimtConvolution, SimtDepthwise
 from mnetdsl.backends.iree.kernels.workshop import OwnLayer, Shop, reshape
+from mnetdsl.backends.iree.layout import Packed
+from mnetdsl.backends.iree.tensors import MlirValue
 from mnetdsl.ir.core import Op
 from mnetdsl.ir.ops.elementwise import Elementwise
 from mnetdsl.ir.ops.pool import GlobalAvgPool
@@ -29,16 +31,16 @@ def filter_layer(shop: Shop, op: Op) -> str | Unsuitable:
     channels, added = shop.width(op.result), filter.residual is not None
     weights = pad_last(filter.weights, channels)
     source = shop.scope.packed(filter.input) if filter.kind == "convolution" else shop.map(filter.input)
-    kernel: Kernel
+    kernel: SimtPointwise | SimtRows | SimtConvolution | SimtDepthwise
     if filter.kind == "pointwise":
         weights = weights.reshape(-1, channels)
         weights = np.pad(weights, [(0, source.pitch - len(weights)), (0, 0)])
         rows = prod(filter.window.outputs)
-        kind = SimtRows if rows < FEW_ROWS else SimtPointwise
-        kernel = kind(rows, source.pitch, channels, filter.activation, added)
+        kernel = (SimtRows if rows < FEW_ROWS else SimtPointwise)(filter.activation, added)
+        call = kernel.call(rows, source.pitch, channels)
     else:
-        depth = None if filter.kind == "depthwise" else filter.weights.shape[2]
-        kernel = SimtWindow(filter.window, depth, channels, source.pitch, filter.activation, added)
+        kernel = (SimtDepthwise if filter.kind == "depthwise" else SimtConvolution)(filter.activation, added)
+        call = kernel.call(filter.window, source.pitch, filter.weights.shape[2], channels)
     arguments = [
         source.value,
         shop.scope.prepared(f"{op.name}.packed", weights),
@@ -46,13 +48,21 @@ def filter_layer(shop: Shop, op: Op) -> str | Unsuitable:
     ]
     if filter.residual is not None:
         arguments.append(shop.lanewise(filter.residual))
-    return shop.run(op, kernel, arguments)
+    return run(shop, op, kernel, arguments, call)
+
+
+def run(shop: Shop, op: Op, kernel: Sized, arguments: list[MlirValue], call: Call) -> str:
+    """Emits the layer and returns its kernel's name."""
+    result = shop.executables.dispatch_sized(kernel, arguments, call)
+    shop.scope.bind_packed(op.result, Packed(result, shop.width(op.result)))
+    return kernel.name
 
 
 def global_avg_pool(shop: Shop, op: Op) -> str | Unsuitable:
     assert isinstance(op, GlobalAvgPool)
-    kernel = SimtPool(prod(op.input.type.shape[1:3]), shop.width(op.result))
-    return shop.run(op, kernel, [shop.lanewise(op.input)])
+    kernel = SimtPool()
+    call = kernel.call(prod(op.input.type.shape[1:3]), shop.width(op.result))
+    return run(shop, op, kernel, [shop.lanewise(op.input)], call)
 
 
 def elementwise(shop: Shop, op: Op) -> str | Unsuitable:
@@ -66,14 +76,16 @@ def elementwise(shop: Shop, op: Op) -> str | Unsuitable:
         return Unsuitable("it spreads sizes of 1 in another way than over all pixels")
     if op.activation not in ACTIVATIONS:
         return Unsuitable(f"`{op.activation}` is left to linalg")
-    kernel = SimtElementwise(op.opcode, pixels, shop.width(op.result), one_pixel and pixels > 1, op.activation)
-    return shop.run(op, kernel, [shop.lanewise(left), shop.lanewise(right)])
+    kernel = SimtElementwise(op.opcode, one_pixel and pixels > 1, op.activation)
+    call = kernel.call(pixels, shop.width(op.result))
+    return run(shop, op, kernel, [shop.lanewise(left), shop.lanewise(right)], call)
 
 
 def unary(shop: Shop, op: Op) -> str | Unsuitable:
     assert isinstance(op, UnaryOp)
-    kernel = SimtElementwise(None, prod(op.type.shape[:-1]), shop.width(op.result), activation=op.opcode)
-    return shop.run(op, kernel, [shop.lanewise(op.input)])
+    kernel = SimtElementwise(None, activation=op.opcode)
+    call = kernel.call(prod(op.type.shape[:-1]), shop.width(op.result))
+    return run(shop, op, kernel, [shop.lanewise(op.input)], call)
 
 
 ACTIVATIONS = frozenset({"none", "relu", "relu6", "hard_sigmoid", "hard_swish", "sigmoid", "silu"})

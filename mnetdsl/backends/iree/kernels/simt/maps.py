@@ -3,87 +3,84 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from iree.compiler import ir as mlir
 from iree.compiler.dialects import arith
 
+from mnetdsl.backends.iree.integers import i32
 from mnetdsl.backends.iree.kernels.activation import activate
-from mnetdsl.backends.iree.kernels.executables import Buffer, Grid, Simt
-from mnetdsl.backends.iree.kernels.language import Memory, MlirValue, Position, accumulate, filled
-from mnetdsl.backends.iree.kernels.simt.language import elements, elements_grid
+from mnetdsl.backends.iree.kernels.executables import Call, Given, Sized
+from mnetdsl.backends.iree.kernels.language import Memory, MlirValue, Position, accumulate, as_value, filled
+from mnetdsl.backends.iree.kernels.simt.language import each, elements_grid
 
 
 @dataclass(frozen=True)
-class SimtPool(Simt):
+class SimtPool(Sized):
     """The mean over all pixels. input [pixels, C], output [C]."""
 
-    pixels: int
-    channels: int
+    NUMBERS: ClassVar[tuple[str, ...]] = ("pixels", "channels")
 
     @property
     def name(self) -> str:
-        return f"simt_global_pool_{self.pixels}x{self.channels}"
+        return "simt_global_pool"
 
     @property
-    def grid(self) -> Grid:
-        return elements_grid(self.channels)
+    def inputs(self) -> tuple[str, ...]:
+        return ("f32",)
 
     @property
-    def inputs(self) -> tuple[Buffer, ...]:
-        return (Buffer(self.pixels * self.channels),)
+    def output(self) -> str:
+        return "f32"
 
-    @property
-    def outputs(self) -> tuple[Buffer, ...]:
-        return (Buffer(self.channels),)
+    def call(self, pixels: int, channels: int) -> Call:
+        return Call(elements_grid(channels), {"pixels": pixels, "channels": channels}, channels)
 
-    def emit(self, group: tuple[Position, Position], *memories: Memory) -> None:
+    def emit(self, group: tuple[Position, Position], given: Given, *memories: Memory) -> None:
         source, target = memories
-        number = mlir.F32Type.get()
-        with elements(group, self.channels) as channel:
+        real, channels, pixels = mlir.F32Type.get(), given["channels"], given["pixels"]
+        with each(group, channels) as channel:
 
             def step(pixel: Position, sums: list[MlirValue]) -> list[MlirValue]:
-                return [arith.addf(sums[0], source.scalar(pixel * self.channels + channel))]
+                return [arith.addf(sums[0], source.scalar(channels * pixel + channel))]
 
-            (sum,) = accumulate(0, self.pixels, [filled(0.0, number)], step)
-            target.store_scalar(arith.divf(sum, filled(float(self.pixels), number)), channel)
+            (sum,) = accumulate(0, pixels, [filled(0.0, real)], step)
+            count = arith.sitofp(real, arith.index_cast(i32(), as_value(pixels)))
+            target.store_scalar(arith.divf(sum, count), channel)
 
 
 @dataclass(frozen=True)
-class SimtElementwise(Simt):
+class SimtElementwise(Sized):
     """activation(left op right), `right` being a map of the same shape or one value a channel; without `operation` the
     activation of left alone. left, output [pixels, C], right [pixels, C] or [C]."""
 
+    NUMBERS: ClassVar[tuple[str, ...]] = ("count", "channels")
     operation: str | None
-    pixels: int
-    channels: int
     per_channel: bool = False
     activation: str = "none"
 
     @property
     def name(self) -> str:
         kind = "channel_" if self.per_channel else ""
-        operation = self.operation or "map"
-        return f"simt_{kind}{operation}_{self.pixels}x{self.channels}_{self.activation}"
+        return f"simt_{kind}{self.operation or 'map'}_{self.activation}"
 
     @property
-    def grid(self) -> Grid:
-        return elements_grid(self.pixels * self.channels)
+    def inputs(self) -> tuple[str, ...]:
+        return ("f32",) * (2 if self.operation else 1)
 
     @property
-    def inputs(self) -> tuple[Buffer, ...]:
-        size = self.pixels * self.channels
-        right = (Buffer(self.channels if self.per_channel else size),) if self.operation else ()
-        return (Buffer(size), *right)
+    def output(self) -> str:
+        return "f32"
 
-    @property
-    def outputs(self) -> tuple[Buffer, ...]:
-        return (Buffer(self.pixels * self.channels),)
+    def call(self, pixels: int, channels: int) -> Call:
+        count = pixels * channels
+        return Call(elements_grid(count), {"count": count, "channels": channels}, count)
 
-    def emit(self, group: tuple[Position, Position], *memories: Memory) -> None:
+    def emit(self, group: tuple[Position, Position], given: Given, *memories: Memory) -> None:
         left, *others, target = memories
-        with elements(group, self.pixels * self.channels) as at:
+        with each(group, given["count"]) as at:
             value = left.scalar(at)
             if self.operation is not None:
                 combine = {"add": arith.addf, "mul": arith.mulf}[self.operation]
-                value = combine(value, others[0].scalar(at % self.channels if self.per_channel else at))
+                value = combine(value, others[0].scalar(at % given["channels"] if self.per_channel else at))
             target.store_scalar(activate(value, self.activation), at)

@@ -13,12 +13,12 @@ from typing import ClassVar
 from iree.compiler.dialects import arith
 
 from mnetdsl.backends.iree.kernels.activation import activate
-from mnetdsl.backends.iree.kernels.executables import Buffer, Grid, Simt
+from mnetdsl.backends.iree.kernels.executables import Call, Given, Grid, Sized
 from mnetdsl.backends.iree.kernels.language import Memory, MlirValue, Position, accumulate, least
 from mnetdsl.backends.iree.kernels.simt.language import (
     THREADS,
     barrier,
-    elements,
+    each,
     elements_grid,
     multiplied_and_added,
     shared,
@@ -39,29 +39,36 @@ FEW_ROWS = 8
 
 
 @dataclass(frozen=True)
-class _Product(Simt):
-    """What both ways to compute it share; `KIND` stands in the name."""
+class FloatFilter(Sized):
+    """Of layers with a filter: `KIND` stands in the name; inputs are map, weights, bias, and the residual if any."""
 
     KIND: ClassVar[str]
-    rows: int
-    depth: int
-    channels: int
     activation: str = "none"
     residual: bool = False
 
     @property
     def name(self) -> str:
-        suffix = "_add" if self.residual else ""
-        return f"simt_{self.KIND}_{self.rows}x{self.depth}x{self.channels}_{self.activation}{suffix}"
+        return f"simt_{self.KIND}_{self.activation}{'_add' if self.residual else ''}"
 
     @property
-    def inputs(self) -> tuple[Buffer, ...]:
-        sizes = (self.rows * self.depth, self.depth * self.channels, self.channels)
-        return (*map(Buffer, sizes), *(self.outputs if self.residual else ()))
+    def inputs(self) -> tuple[str, ...]:
+        return ("f32",) * (4 if self.residual else 3)
 
     @property
-    def outputs(self) -> tuple[Buffer, ...]:
-        return (Buffer(self.rows * self.channels),)
+    def output(self) -> str:
+        return "f32"
+
+
+@dataclass(frozen=True)
+class _Product(FloatFilter):
+    NUMBERS: ClassVar[tuple[str, ...]] = ("rows", "depth", "channels")
+
+    def call(self, rows: int, depth: int, channels: int) -> Call:
+        numbers = {"rows": rows, "depth": depth, "channels": channels}
+        return Call(self._grid(rows, channels), numbers, rows * channels)
+
+    def _grid(self, rows: int, channels: int) -> Grid:
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -70,13 +77,13 @@ class SimtPointwise(_Product):
 
     KIND: ClassVar[str] = "pointwise"
 
-    @property
-    def grid(self) -> Grid:
+    def _grid(self, rows: int, channels: int) -> Grid:
         """Workgroups along channels and rows."""
-        return self.channels // TILE, -(-self.rows // TILE)
+        return channels // TILE, -(-rows // TILE)
 
-    def emit(self, group: tuple[Position, Position], *memories: Memory) -> None:
+    def emit(self, group: tuple[Position, Position], given: Given, *memories: Memory) -> None:
         source, weights, bias, *others, target = memories
+        rows, depth, channels = given["rows"], given["depth"], given["channels"]
         left, right = shared(TILE * DEPTH), shared(DEPTH * TILE)
         me = thread()
         down, across = me // ACROSS, me % ACROSS
@@ -86,14 +93,14 @@ class SimtPointwise(_Product):
             """The next tiles, rows behind the last one being the last one again."""
             for index in range(TILE * DEPTH // THREADS):
                 at = me + index * THREADS
-                pixel = least(row + at // DEPTH, self.rows - 1)
-                left.store_scalar(source.scalar(pixel * self.depth + (k + at % DEPTH)), at)
-                right.store_scalar(weights.scalar((k + at // TILE) * self.channels + (channel + at % TILE)), at)
+                pixel = least(row + at // DEPTH, rows - 1)
+                left.store_scalar(source.scalar(pixel * depth + (k + at % DEPTH)), at)
+                right.store_scalar(weights.scalar((k + at // TILE) * channels + (channel + at % TILE)), at)
 
         def step(k: Position, sums: list[MlirValue]) -> list[MlirValue]:
-            rows = [left.scalar((down * OWN + i) * DEPTH + k) for i in range(OWN)]
+            factors = [left.scalar((down * OWN + i) * DEPTH + k) for i in range(OWN)]
             columns = [right.scalar(k * TILE + (across * OWN + j)) for j in range(OWN)]
-            return [multiplied_and_added(rows[i // OWN], columns[i % OWN], sum) for i, sum in enumerate(sums)]
+            return [multiplied_and_added(factors[i // OWN], columns[i % OWN], sum) for i, sum in enumerate(sums)]
 
         def tile(k: Position, sums: list[MlirValue]) -> list[MlirValue]:
             bring(k)
@@ -103,12 +110,12 @@ class SimtPointwise(_Product):
             return sums
 
         initial = [bias.scalar(channel + (across * OWN + j)) for j in range(OWN)] * OWN
-        sums = accumulate(0, self.depth, initial, tile, DEPTH)
+        sums = accumulate(0, depth, initial, tile, DEPTH)
         for i in range(OWN):
             pixel = row + (down * OWN + i)
-            with where_below(pixel, self.rows):
+            with where_below(pixel, rows):
                 for j in range(OWN):
-                    at = pixel * self.channels + (channel + (across * OWN + j))
+                    at = pixel * channels + (channel + (across * OWN + j))
                     result = activate(sums[i * OWN + j], self.activation)
                     if others:
                         result = arith.addf(result, others[0].scalar(at))
@@ -121,20 +128,20 @@ class SimtRows(_Product):
 
     KIND: ClassVar[str] = "rows"
 
-    @property
-    def grid(self) -> Grid:
-        return elements_grid(self.rows * self.channels)
+    def _grid(self, rows: int, channels: int) -> Grid:
+        return elements_grid(rows * channels)
 
-    def emit(self, group: tuple[Position, Position], *memories: Memory) -> None:
+    def emit(self, group: tuple[Position, Position], given: Given, *memories: Memory) -> None:
         source, weights, bias, *others, target = memories
-        with elements(group, self.rows * self.channels) as at:
-            pixel, channel = at // self.channels, at % self.channels
+        depth, channels = given["depth"], given["channels"]
+        with each(group, given["rows"] * channels) as at:
+            pixel, channel = at // channels, at % channels
 
             def step(k: Position, sums: list[MlirValue]) -> list[MlirValue]:
-                factor, weight = source.scalar(pixel * self.depth + k), weights.scalar(k * self.channels + channel)
+                factor, weight = source.scalar(pixel * depth + k), weights.scalar(channels * k + channel)
                 return [multiplied_and_added(factor, weight, sums[0])]
 
-            (sum,) = accumulate(0, self.depth, [bias.scalar(channel)], step)
+            (sum,) = accumulate(0, depth, [bias.scalar(channel)], step)
             result = activate(sum, self.activation)
             if others:
                 result = arith.addf(result, others[0].scalar(at))

@@ -3,92 +3,111 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from iree.compiler.dialects import arith
 
 from mnetdsl.backends.iree.kernels.activation import activate
-from mnetdsl.backends.iree.kernels.executables import Buffer, Grid, Simt
-from mnetdsl.backends.iree.kernels.language import Memory, MlirValue, Position, accumulate, greatest, least, minus
-from mnetdsl.backends.iree.kernels.simt.language import elements, elements_grid, multiplied_and_added
+from mnetdsl.backends.iree.kernels.executables import Call, Given
+from mnetdsl.backends.iree.kernels.language import (
+    Index,
+    Memory,
+    MlirValue,
+    Position,
+    accumulate,
+    as_value,
+    greatest,
+    least,
+    minus,
+)
+from mnetdsl.backends.iree.kernels.simt.language import each, elements_grid, multiplied_and_added
+from mnetdsl.backends.iree.kernels.simt.pointwise import FloatFilter
 from mnetdsl.backends.iree.kernels.window import Window
+
+AXES = (("height", "top", "kernel_height", "stride_y"), ("width", "left", "kernel_width", "stride_x"))
+"""Numbers of a window along each axis: the map's size, its padding, the window's size and stride."""
 
 
 @dataclass(frozen=True)
-class SimtWindow(Simt):
-    """input [H, W, pitch], weights [KH, KW, depth, O], for depthwise (`depth` None) [KH, KW, O]; bias [O], residual,
-    output [OH, OW, O]."""
+class _Window(FloatFilter):
+    """input [H, W, pitch], bias [O], residual, output [OH, OW, O]."""
 
-    window: Window
-    depth: int | None
-    channels: int
-    pitch: int
-    activation: str = "none"
-    residual: bool = False
+    NUMBERS: ClassVar[tuple[str, ...]] = (*("rows", "columns", "channels", "pitch", "depth"), *AXES[0], *AXES[1])
 
-    @property
-    def name(self) -> str:
-        (rows, columns), (height, width) = self.window.outputs, self.window.kernel
-        kind = "depthwise" if self.depth is None else f"convolution_{self.depth}"
-        suffix = "_add" if self.residual else ""
-        shape = f"{rows}x{columns}x{self.channels}_{height}x{width}s{self.window.strides[0]}"
-        return f"simt_{kind}_{shape}_{self.activation}{suffix}"
+    def call(self, window: Window, pitch: int, depth: int, channels: int) -> Call:
+        """`depth`: channels that a window reads, of `pitch` that are stored."""
+        numbers = (
+            (window.size[axis], window.padding[2 * axis], window.kernel[axis], window.strides[axis]) for axis in (0, 1)
+        )
+        rows, columns = window.outputs
+        values = (rows, columns, channels, pitch, depth, *(number for axis in numbers for number in axis))
+        size = rows * columns * channels
+        return Call(elements_grid(size), dict(zip(self.NUMBERS, values, strict=True)), size)
 
-    @property
-    def grid(self) -> Grid:
-        return elements_grid(self._outputs)
-
-    @property
-    def inputs(self) -> tuple[Buffer, ...]:
-        (height, width), (rows, columns) = self.window.size, self.window.kernel
-        sizes = (height * width * self.pitch, rows * columns * (self.depth or 1) * self.channels, self.channels)
-        return (*map(Buffer, sizes), *(self.outputs if self.residual else ()))
-
-    @property
-    def outputs(self) -> tuple[Buffer, ...]:
-        return (Buffer(self._outputs),)
-
-    @property
-    def _outputs(self) -> int:
-        return self.window.outputs[0] * self.window.outputs[1] * self.channels
-
-    def emit(self, group: tuple[Position, Position], *memories: Memory) -> None:
+    def emit(self, group: tuple[Position, Position], given: Given, *memories: Memory) -> None:
         source, weights, bias, *others, target = memories
-        window, depth = self.window, self.depth
-        with elements(group, self._outputs) as at:
-            channel, pixel = at % self.channels, at // self.channels
-            y, x = pixel // window.outputs[1], pixel % window.outputs[1]
-            (top, rows), (left, columns) = (_taps(window, axis, place) for axis, place in ((0, y), (1, x)))
-            up, before = y * window.strides[0] - window.padding[0], x * window.strides[1] - window.padding[2]
+        channels = given["channels"]
+        with each(group, given["rows"] * given["columns"] * channels) as at:
+            channel, pixel = at % channels, at // channels
+            y, x = pixel // given["columns"], pixel % given["columns"]
+            (up, top, bottom), (before, left, right) = (
+                _taps(given, axis, place) for axis, place in zip(AXES, (y, x), strict=True)
+            )
 
             def row(ky: Position, sums: list[MlirValue]) -> list[MlirValue]:
                 def column(kx: Position, sums: list[MlirValue]) -> list[MlirValue]:
-                    place = ((up + ky) * window.size[1] + (before + kx)) * self.pitch
-                    tap = ky * window.kernel[1] + kx
-                    if depth is None:
-                        return [
-                            _added(source.scalar(place + channel), weights.scalar(tap * self.channels + channel), sums)
-                        ]
+                    place = ((up + ky) * given["width"] + (before + kx)) * given["pitch"]
+                    tap = given["kernel_width"] * ky + kx
+                    return self.tap(given, sums, source.from_(place), weights, tap, channel)
 
-                    def step(k: Position, sums: list[MlirValue]) -> list[MlirValue]:
-                        weight = weights.scalar((tap * depth + k) * self.channels + channel)
-                        return [_added(source.scalar(place + k), weight, sums)]
+                return accumulate(left, right, sums, column)
 
-                    return accumulate(0, depth, sums, step)
-
-                return accumulate(left, columns, sums, column)
-
-            (sum,) = accumulate(top, rows, [bias.scalar(channel)], row)
+            (sum,) = accumulate(top, bottom, [bias.scalar(channel)], row)
             result = activate(sum, self.activation)
             if others:
                 result = arith.addf(result, others[0].scalar(at))
             target.store_scalar(result, at)
 
+    def tap(
+        self, given: Given, sums: list[MlirValue], pixel: Memory, weights: Memory, tap: Index, channel: Index
+    ) -> list[MlirValue]:
+        """`sums` and what tap number `tap`, over `pixel`, adds to output `channel`."""
+        raise NotImplementedError
 
-def _added(left: MlirValue, right: MlirValue, sums: list[MlirValue]) -> MlirValue:
-    return multiplied_and_added(left, right, sums[0])
+
+@dataclass(frozen=True)
+class SimtConvolution(_Window):
+    """weights [KH, KW, depth, O]."""
+
+    KIND: ClassVar[str] = "convolution"
+
+    def tap(
+        self, given: Given, sums: list[MlirValue], pixel: Memory, weights: Memory, tap: Index, channel: Index
+    ) -> list[MlirValue]:
+        def step(k: Position, sums: list[MlirValue]) -> list[MlirValue]:
+            weight = weights.scalar((tap * given["depth"] + k) * given["channels"] + channel)
+            return [multiplied_and_added(pixel.scalar(k), weight, sums[0])]
+
+        return accumulate(0, given["depth"], sums, step)
 
 
-def _taps(window: Window, axis: int, place: Position) -> tuple[Position, Position]:
-    """The first tap of the window inside the map, and the one behind the last, for output `place` along `axis`."""
-    first = place * window.strides[axis] - window.padding[2 * axis]
-    return greatest(minus(0, first), 0), least(minus(window.size[axis], first), window.kernel[axis])
+@dataclass(frozen=True)
+class SimtDepthwise(_Window):
+    """weights [KH, KW, O]."""
+
+    KIND: ClassVar[str] = "depthwise"
+
+    def tap(
+        self, given: Given, sums: list[MlirValue], pixel: Memory, weights: Memory, tap: Index, channel: Index
+    ) -> list[MlirValue]:
+        weight = weights.scalar(tap * given["channels"] + channel)
+        return [multiplied_and_added(pixel.scalar(channel), weight, sums[0])]
+
+
+def _taps(given: Given, axis: tuple[str, ...], place: Index) -> tuple[Index, Index, Index]:
+    """Where the window of output `place` begins along `axis`, its first tap inside the map, and the one behind the
+    last."""
+    size, padding, kernel, stride = (given[name] for name in axis)
+    first = place * stride - padding
+    low, high = greatest(minus(0, first), 0), least(size - first, kernel)
+    return first, Index(as_value(low)), Index(as_value(high))
