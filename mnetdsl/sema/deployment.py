@@ -187,7 +187,7 @@ def _argument(section: ast.Section, spec: SectionSpec, report: Report) -> str:
                 "MN0610",
                 f"cannot quantize to `{name}`",
                 at=section.argument.span,
-                help='the type is int8; layers that need more are named: `int16 = ["stem.conv"]`, `float = ["stem.conv"]`',
+                help='the type is int8; layers that need more are named: `int16 = ["stem.conv"]`, or `float = […]`',
             )
         )
     if section.name.text == "target" and target_name(name) is None:
