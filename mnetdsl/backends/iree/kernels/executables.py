@@ -102,20 +102,25 @@ class Sized(Simt):
     `emit` builds the work of one invocation; its memories are the inputs, then the output.
     """
 
+    KIND: ClassVar[str]
+    """What its name begins with."""
     NUMBERS: ClassVar[tuple[str, ...]]
+    INPUTS: ClassVar[tuple[str, ...]] = ("i32",)
+    """Their elements."""
+    OUTPUT: ClassVar[str] = "i32"
 
     @property
     def name(self) -> str:
-        raise NotImplementedError
+        return "_".join((self.KIND, *self.variants))
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """What the name says of the fields, which are parts of the kernel's code."""
+        return ()
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Their elements."""
-        raise NotImplementedError
-
-    @property
-    def output(self) -> str:
-        return "i32"
+        return self.INPUTS
 
     def emit(self, group: tuple[Position, Position], given: Given, *memories: Memory) -> None:
         raise NotImplementedError
@@ -159,7 +164,7 @@ class Executables:
             _sized_executable(self._body, self._symbols[kernel], kernel)
         groups = [arith.constant(mlir.IndexType.get(), count) for count in call.grid]
         numbers = [arith.constant(_number_type(), number) for number in call.numbers.values()]
-        result = Buffer(call.size, kernel.output).type
+        result = Buffer(call.size, kernel.OUTPUT).type
         entry = _entry(self._symbols[kernel])
         return flow.DispatchOp([result], groups, entry, [*arguments, *numbers], [], []).results[0]
 
@@ -217,7 +222,7 @@ def _sized_executable(body: Any, symbol: str, kernel: Sized) -> None:
             memories = [
                 Memory(stream.binding_subspan(_unsized(element), argument, start, [most]))
                 for element, argument in zip(
-                    (*kernel.inputs, kernel.output), (*given[: len(kernel.inputs)], output), strict=True
+                    (*kernel.inputs, kernel.OUTPUT), (*given[: len(kernel.inputs)], output), strict=True
                 )
             ]
             numbers = Given(dict(zip(kernel.NUMBERS, given[len(kernel.inputs) :], strict=True)))

@@ -36,11 +36,15 @@ def shared(size: int, element: Any = None) -> Memory:
     return Memory(memref.alloc(type, [], []))
 
 
+def below(at: Position, end: Position) -> MlirValue:
+    """Whether 0 <= `at` < `end`: what lies in front of a map is huge as a number without sign."""
+    return arith.cmpi(arith.CmpIPredicate.ult, as_value(at), as_value(end))
+
+
 @contextmanager
 def where_below(at: Position, end: Position) -> Iterator[None]:
-    """The body only where `at` < `end`."""
-    below = arith.cmpi(arith.CmpIPredicate.ult, as_value(at), as_value(end))
-    op = scf.IfOp(below)
+    """The body only where 0 <= `at` < `end`."""
+    op = scf.IfOp(below(at, end))
     with mlir.InsertionPoint(op.then_block):
         yield
         scf.YieldOp([])

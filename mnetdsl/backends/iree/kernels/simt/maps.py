@@ -19,19 +19,10 @@ from mnetdsl.backends.iree.kernels.simt.language import each, elements_grid
 class SimtPool(Sized):
     """The mean over all pixels. input [pixels, C], output [C]."""
 
+    KIND: ClassVar[str] = "simt_global_pool"
+    INPUTS: ClassVar[tuple[str, ...]] = ("f32",)
+    OUTPUT: ClassVar[str] = "f32"
     NUMBERS: ClassVar[tuple[str, ...]] = ("pixels", "channels")
-
-    @property
-    def name(self) -> str:
-        return "simt_global_pool"
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return ("f32",)
-
-    @property
-    def output(self) -> str:
-        return "f32"
 
     def call(self, pixels: int, channels: int) -> Call:
         return Call(elements_grid(channels), {"pixels": pixels, "channels": channels}, channels)
@@ -54,23 +45,20 @@ class SimtElementwise(Sized):
     """activation(left op right), `right` being a map of the same shape or one value a channel; without `operation` the
     activation of left alone. left, output [pixels, C], right [pixels, C] or [C]."""
 
+    KIND: ClassVar[str] = "simt"
+    OUTPUT: ClassVar[str] = "f32"
     NUMBERS: ClassVar[tuple[str, ...]] = ("count", "channels")
     operation: str | None
     per_channel: bool = False
     activation: str = "none"
 
     @property
-    def name(self) -> str:
-        kind = "channel_" if self.per_channel else ""
-        return f"simt_{kind}{self.operation or 'map'}_{self.activation}"
+    def variants(self) -> tuple[str, ...]:
+        return (self.operation or "map", *(["by_channel"] if self.per_channel else []), self.activation)
 
     @property
     def inputs(self) -> tuple[str, ...]:
         return ("f32",) * (2 if self.operation else 1)
-
-    @property
-    def output(self) -> str:
-        return "f32"
 
     def call(self, pixels: int, channels: int) -> Call:
         count = pixels * channels

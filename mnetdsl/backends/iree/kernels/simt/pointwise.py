@@ -42,21 +42,18 @@ FEW_ROWS = 8
 class FloatFilter(Sized):
     """Of layers with a filter: `KIND` stands in the name; inputs are map, weights, bias, and the residual if any."""
 
+    OUTPUT: ClassVar[str] = "f32"
     KIND: ClassVar[str]
     activation: str = "none"
     residual: bool = False
 
     @property
-    def name(self) -> str:
-        return f"simt_{self.KIND}_{self.activation}{'_add' if self.residual else ''}"
+    def variants(self) -> tuple[str, ...]:
+        return (self.activation, *(["add"] if self.residual else []))
 
     @property
     def inputs(self) -> tuple[str, ...]:
         return ("f32",) * (4 if self.residual else 3)
-
-    @property
-    def output(self) -> str:
-        return "f32"
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ class _Product(FloatFilter):
 class SimtPointwise(_Product):
     """A workgroup makes 32 x 32 outputs, through tiles of both operands in shared memory."""
 
-    KIND: ClassVar[str] = "pointwise"
+    KIND: ClassVar[str] = "simt_pointwise"
 
     def _grid(self, rows: int, channels: int) -> Grid:
         """Workgroups along channels and rows."""
@@ -126,7 +123,7 @@ class SimtPointwise(_Product):
 class SimtRows(_Product):
     """The same for few rows: an invocation an output."""
 
-    KIND: ClassVar[str] = "rows"
+    KIND: ClassVar[str] = "simt_rows"
 
     def _grid(self, rows: int, channels: int) -> Grid:
         return elements_grid(rows * channels)

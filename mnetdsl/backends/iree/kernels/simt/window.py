@@ -79,7 +79,7 @@ class _Window(FloatFilter):
 class SimtConvolution(_Window):
     """weights [KH, KW, depth, O]."""
 
-    KIND: ClassVar[str] = "convolution"
+    KIND: ClassVar[str] = "simt_convolution"
 
     def tap(
         self, given: Given, sums: list[MlirValue], pixel: Memory, weights: Memory, tap: Index, channel: Index
@@ -95,7 +95,7 @@ class SimtConvolution(_Window):
 class SimtDepthwise(_Window):
     """weights [KH, KW, O]."""
 
-    KIND: ClassVar[str] = "depthwise"
+    KIND: ClassVar[str] = "simt_depthwise"
 
     def tap(
         self, given: Given, sums: list[MlirValue], pixel: Memory, weights: Memory, tap: Index, channel: Index

@@ -19,7 +19,7 @@ from mnetdsl.backends.iree.kernels.executables import Call, Given, Sized
 from mnetdsl.backends.iree.kernels.language import Memory, Position, accumulate, as_value, least
 from mnetdsl.backends.iree.kernels.simt.language import each, elements_grid
 from mnetdsl.backends.iree.quantized.kernels.simt_maps import as_index
-from mnetdsl.backends.iree.quantized.kernels.simt_words import byte_at, packed_bytes, words_of
+from mnetdsl.backends.iree.quantized.kernels.simt_words import byte_at, packed_bytes, sign, words_of
 from mnetdsl.backends.iree.quantized.levels import BYTES
 from mnetdsl.backends.iree.tensors import MlirValue, number
 from mnetdsl.numerics.conversions import quantize
@@ -33,15 +33,9 @@ class SimtQuantize(Sized):
     """Pixels of `pitch` floats, `channels` of which count, to words. `firsts` [255] as `first_numbers` gives them, and
     `low`, the lowest stored number; NaN becomes `zero_point`."""
 
+    KIND: ClassVar[str] = "simt_quantize"
+    INPUTS: ClassVar[tuple[str, ...]] = ("f32", "f32")
     NUMBERS: ClassVar[tuple[str, ...]] = ("count", "across", "pitch", "channels", "low", "zero_point")
-
-    @property
-    def name(self) -> str:
-        return "simt_quantize"
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return ("f32", "f32")
 
     def call(self, pixels: int, pitch: int, channels: int, grid: Grid) -> Call:
         size = pixels * words_of(channels)
@@ -98,20 +92,14 @@ def _real(order: NDArray[np.int64]) -> NDArray[np.float32]:
 class SimtDequantize(Sized):
     """(q - zero_point) * scale, an invocation a number: pixels of `pitch` bytes to pixels of `channels` floats."""
 
+    KIND: ClassVar[str] = "simt_dequantize"
+    OUTPUT: ClassVar[str] = "f32"
     NUMBERS: ClassVar[tuple[str, ...]] = ("count", "pitch", "channels", "zero_point", "scale")
     signed: bool
 
     @property
-    def name(self) -> str:
-        return f"simt_dequantize_{'i8' if self.signed else 'u8'}"
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return ("i32",)
-
-    @property
-    def output(self) -> str:
-        return "f32"
+    def variants(self) -> tuple[str, ...]:
+        return (sign(self.signed),)
 
     def call(self, pixels: int, channels: int, grid: Grid) -> Call:
         scale = int(np.asarray(grid.single, np.float32).view(np.int32))

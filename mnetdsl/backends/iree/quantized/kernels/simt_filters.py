@@ -33,20 +33,17 @@ class FilterKernel(Sized):
     """`signed` says of the input's bytes whether they are, `raised` of the weights that they are not, but stored with
     their zero point."""
 
+    INPUTS: ClassVar[tuple[str, ...]] = ("i32",) * 3
+    """Map, weights, table."""
     KIND: ClassVar[str]
     signed: bool
     raised: bool
     factors: Factors
 
     @property
-    def name(self) -> str:
-        variants = {"u8": not self.signed, "raised": self.raised, "long": self.factors.raised}
-        return "_".join(["simt_bytes", self.KIND, *(name for name, there in variants.items() if there)])
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Map, weights, table."""
-        return ("i32",) * 3
+    def variants(self) -> tuple[str, ...]:
+        chosen = {"u8": not self.signed, "raised": self.raised, "long": self.factors.raised}
+        return tuple(name for name, there in chosen.items() if there)
 
     def operands(self, given: Given, table: Memory, channel: Index) -> tuple[list[MlirValue], list[list[MlirValue]]]:
         """Biases of the four channels from `channel` on, and the operands of their factors."""

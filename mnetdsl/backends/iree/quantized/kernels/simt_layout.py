@@ -27,15 +27,8 @@ class SimtBytePitch(Sized):
     """Pixels of `before` bytes as pixels of `after`, what is new being any bytes; an invocation a word. Both maps are
     padded to words; the input's last byte is number `last`."""
 
+    KIND: ClassVar[str] = "simt_bytes_pitch"
     NUMBERS: ClassVar[tuple[str, ...]] = ("count", "before", "after", "last")
-
-    @property
-    def name(self) -> str:
-        return "simt_bytes_pitch"
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return ("i32",)
 
     def call(self, pixels: int, before: int, after: int) -> Call:
         size = padded_size(pixels * after, BYTES) // BYTES

@@ -19,6 +19,7 @@ from mnetdsl.backends.iree.quantized.kernels.simt_words import (
     bytes_of,
     clamped,
     packed_bytes,
+    sign,
 )
 from mnetdsl.backends.iree.quantized.levels import BYTES
 from mnetdsl.backends.iree.tensors import MlirValue
@@ -46,18 +47,14 @@ def scaled(given: Given, x: MlirValue, name: str) -> MlirValue:
 class _Binary(Sized):
     """Two maps of one shape, or, `spread`, one and a pixel for all of its pixels. `signed` are the inputs' bytes."""
 
+    INPUTS: ClassVar[tuple[str, ...]] = ("i32", "i32")
     KIND: ClassVar[str]
     signed: tuple[bool, bool]
     spread: bool
 
     @property
-    def name(self) -> str:
-        signs = "".join("_i8" if signed else "_u8" for signed in self.signed)
-        return f"simt_bytes_{self.KIND}{signs}{'_spread' if self.spread else ''}"
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return ("i32", "i32")
+    def variants(self) -> tuple[str, ...]:
+        return (*map(sign, self.signed), *(["spread"] if self.spread else []))
 
     def call(self, size: int, across: int, numbers: dict[str, int]) -> Call:
         """For `size` words, `across` of them a pixel; `numbers` are the kind's."""
@@ -87,7 +84,7 @@ BINARY = ("count", "across", "left_zero", "right_zero", *RESULT)
 class SimtByteSum(_Binary):
     """left + right, or left - right where `difference`."""
 
-    KIND: ClassVar[str] = "sum"
+    KIND: ClassVar[str] = "simt_bytes_sum"
     NUMBERS: ClassVar[tuple[str, ...]] = (
         *BINARY,
         "headroom",
@@ -96,8 +93,8 @@ class SimtByteSum(_Binary):
     difference: bool = False
 
     @property
-    def name(self) -> str:
-        return super().name.replace("sum", "difference") if self.difference else super().name
+    def variants(self) -> tuple[str, ...]:
+        return (*super().variants, *(["difference"] if self.difference else []))
 
     def combined(self, given: Given, left: MlirValue, right: MlirValue) -> MlirValue:
         headroom = given.value("headroom")
@@ -107,7 +104,7 @@ class SimtByteSum(_Binary):
 
 @dataclass(frozen=True)
 class SimtByteProduct(_Binary):
-    KIND: ClassVar[str] = "product"
+    KIND: ClassVar[str] = "simt_bytes_product"
     NUMBERS: ClassVar[tuple[str, ...]] = (*BINARY, *factor_names("product"))
 
     def combined(self, given: Given, left: MlirValue, right: MlirValue) -> MlirValue:
@@ -118,16 +115,14 @@ class SimtByteProduct(_Binary):
 class SimtByteLookup(Sized):
     """Entries of a table [256], or, `by_channel`, of [channels, 256], by the bits of each byte."""
 
+    INPUTS: ClassVar[tuple[str, ...]] = ("i32", "i32")
+    KIND: ClassVar[str] = "simt_bytes_lookup"
     NUMBERS: ClassVar[tuple[str, ...]] = ("count", "across")
     by_channel: bool = False
 
     @property
-    def name(self) -> str:
-        return f"simt_bytes_lookup{'_by_channel' if self.by_channel else ''}"
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return ("i32", "i32")
+    def variants(self) -> tuple[str, ...]:
+        return ("by_channel",) if self.by_channel else ()
 
     def call(self, size: int, across: int) -> Call:
         return Call(elements_grid(size), {"count": size, "across": across}, size)

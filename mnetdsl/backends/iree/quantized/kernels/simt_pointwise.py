@@ -54,7 +54,7 @@ class _ByteProduct(FilterKernel):
 class SimtBytePointwise(_ByteProduct):
     """A workgroup makes 32 x 32 outputs, through tiles of both operands in shared memory."""
 
-    KIND: ClassVar[str] = "pointwise"
+    KIND: ClassVar[str] = "simt_bytes_pointwise"
 
     def _grid(self, rows: int, across: int, columns: int) -> tuple[int, int]:
         """Workgroups along channels and rows."""
@@ -105,7 +105,7 @@ class SimtBytePointwise(_ByteProduct):
 class SimtByteRows(_ByteProduct):
     """The same for few rows: an invocation a word of outputs."""
 
-    KIND: ClassVar[str] = "rows"
+    KIND: ClassVar[str] = "simt_bytes_rows"
 
     def _grid(self, rows: int, across: int, columns: int) -> tuple[int, int]:
         return elements_grid(rows * across)

@@ -27,6 +27,7 @@ from mnetdsl.backends.iree.quantized.kernels.simt_words import (
     bytes_of,
     clamped,
     packed_bytes,
+    sign,
     words_of,
 )
 from mnetdsl.backends.iree.quantized.levels import BYTES
@@ -42,16 +43,13 @@ class SimtByteMean(Sized):
     `offset` is pixels * zero point, which is taken from the sum.
     """
 
+    KIND: ClassVar[str] = "simt_bytes_mean"
     NUMBERS: ClassVar[tuple[str, ...]] = ("pixels", "across", "offset", *factor_names("mean"), *RESULT)
     signed: bool
 
     @property
-    def name(self) -> str:
-        return f"simt_bytes_mean_{'i8' if self.signed else 'u8'}"
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return ("i32",)
+    def variants(self) -> tuple[str, ...]:
+        return (sign(self.signed),)
 
     def call(self, pixels: int, across: int, numbers: dict[str, int]) -> Call:
         return Call((across, 1), {"pixels": pixels, "across": across} | numbers, across)
@@ -83,16 +81,13 @@ class SimtByteMean(Sized):
 class SimtByteArgmax(Sized):
     """The place of each pixel's largest number, the first of equal ones, as i32; an invocation a pixel."""
 
+    KIND: ClassVar[str] = "simt_bytes_argmax"
     NUMBERS: ClassVar[tuple[str, ...]] = ("count", "pitch", "channels")
     signed: bool
 
     @property
-    def name(self) -> str:
-        return f"simt_bytes_argmax_{'i8' if self.signed else 'u8'}"
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return ("i32",)
+    def variants(self) -> tuple[str, ...]:
+        return (sign(self.signed),)
 
     def call(self, pixels: int, channels: int) -> Call:
         numbers = (pixels, words_of(channels) * BYTES, channels)
@@ -129,12 +124,8 @@ class _BytePool(Sized):
     signed: bool
 
     @property
-    def name(self) -> str:
-        return f"simt_bytes_{self.KIND}_{'i8' if self.signed else 'u8'}"
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return ("i32",)
+    def variants(self) -> tuple[str, ...]:
+        return (sign(self.signed),)
 
     def call(self, across: int, outputs: tuple[int, int], numbers: Sequence[int]) -> Call:
         """`numbers` are the rest of `POOL`."""
@@ -183,7 +174,7 @@ def _inside(first: Index, size: Index, kernel: Index) -> tuple[Index, Index]:
 
 @dataclass(frozen=True)
 class SimtByteLargest(_BytePool):
-    KIND: ClassVar[str] = "largest"
+    KIND: ClassVar[str] = "simt_bytes_largest"
     FIRST: ClassVar[int] = -128
 
     def combined(self, so_far: MlirValue, byte: MlirValue) -> MlirValue:
@@ -197,7 +188,7 @@ class SimtByteLargest(_BytePool):
 class SimtByteAverage(_BytePool):
     """Rounded half away from zero; the grid stays."""
 
-    KIND: ClassVar[str] = "average"
+    KIND: ClassVar[str] = "simt_bytes_average"
     FIRST: ClassVar[int] = 0
 
     def combined(self, so_far: MlirValue, byte: MlirValue) -> MlirValue:

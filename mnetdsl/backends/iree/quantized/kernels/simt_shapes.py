@@ -12,10 +12,10 @@ from iree.compiler.dialects import arith
 from mnetdsl.backends.iree.integers import i32
 from mnetdsl.backends.iree.kernels.executables import Call, Given, Sized
 from mnetdsl.backends.iree.kernels.language import Index, Memory, Position, as_value, greatest, least
-from mnetdsl.backends.iree.kernels.simt.language import each, elements_grid
+from mnetdsl.backends.iree.kernels.simt.language import below, each, elements_grid
 from mnetdsl.backends.iree.ops.resize import Corner
 from mnetdsl.backends.iree.quantized.kernels.simt_maps import as_index
-from mnetdsl.backends.iree.quantized.kernels.simt_words import below, byte_at, bytes_of, packed_bytes, word_of, words_of
+from mnetdsl.backends.iree.quantized.kernels.simt_words import byte_at, bytes_of, packed_bytes, sign, word_of, words_of
 from mnetdsl.backends.iree.quantized.levels import BYTES
 from mnetdsl.backends.iree.quantized.resize import mixed
 from mnetdsl.backends.iree.tensors import MlirValue, number
@@ -30,15 +30,8 @@ Size = tuple[int, int]
 class SimtBytePad(Sized):
     """A border around height and width."""
 
+    KIND: ClassVar[str] = "simt_bytes_pad"
     NUMBERS: ClassVar[tuple[str, ...]] = ("count", "across", "columns", "height", "width", "top", "left", "border")
-
-    @property
-    def name(self) -> str:
-        return "simt_bytes_pad"
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return ("i32",)
 
     def call(self, size: Size, channels: int, padding: Sequence[int], border: int) -> Call:
         """Of a map of `size`, padded as in the IR."""
@@ -63,18 +56,11 @@ class SimtByteBox(Sized):
     """Bytes of a tensor in another order, or some of them: number (i, j, k, l) of the result is byte `offset` +
     i * `step_0` + … of the input."""
 
+    KIND: ClassVar[str] = "simt_bytes_box"
     NUMBERS: ClassVar[tuple[str, ...]] = (
         *("count", "pitch", "channels", "size_1", "size_2", "offset"),
         *(f"step_{axis}" for axis in range(AXES)),
     )
-
-    @property
-    def name(self) -> str:
-        return "simt_bytes_box"
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return ("i32",)
 
     def call(self, shape: Sequence[int], offset: int, steps: Sequence[int]) -> Call:
         """`shape` of the result and `steps` in the input, without the batch, up to `AXES` of them."""
@@ -105,15 +91,9 @@ class SimtByteBox(Sized):
 class SimtByteJoin(Sized):
     """Two maps side by side along the channels."""
 
+    KIND: ClassVar[str] = "simt_bytes_join"
+    INPUTS: ClassVar[tuple[str, ...]] = ("i32", "i32")
     NUMBERS: ClassVar[tuple[str, ...]] = ("count", "pitch", "left_pitch", "right_pitch", "left", "right")
-
-    @property
-    def name(self) -> str:
-        return "simt_bytes_join"
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return ("i32", "i32")
 
     def call(self, pixels: int, left: int, right: int) -> Call:
         """Of maps of so many channels."""
@@ -144,17 +124,10 @@ RESIZE = ("count", "across", "columns", "width", "rows")
 class _Resize(Sized):
     """The tables say for each row and for each column of the result what it reads."""
 
+    INPUTS: ClassVar[tuple[str, ...]] = ("i32",) * 3
+    """Map, rows, columns."""
     KIND: ClassVar[str]
     NUMBERS: ClassVar[tuple[str, ...]] = RESIZE
-
-    @property
-    def name(self) -> str:
-        return f"simt_bytes_{self.KIND}"
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Map, rows, columns."""
-        return ("i32",) * 3
 
     def call(self, size: Size, width: int, channels: int) -> Call:
         """To `size` from a map of `width`."""
@@ -185,7 +158,7 @@ class _Resize(Sized):
 class SimtByteNearest(_Resize):
     """A table [size]: the row, or column, that is copied."""
 
-    KIND: ClassVar[str] = "nearest"
+    KIND: ClassVar[str] = "simt_bytes_nearest"
 
     def word(
         self, given: Given, read: Callable[..., MlirValue], row: tuple[Memory, Index], column: tuple[Memory, Index]
@@ -198,12 +171,12 @@ class SimtByteBilinear(_Resize):
     """A table [4, size]: the lower and the upper row, and how much each weighs: in 1024ths for `signed` bytes, for
     others the bits of float32, in which the reference computes those."""
 
-    KIND: ClassVar[str] = "bilinear"
+    KIND: ClassVar[str] = "simt_bytes_bilinear"
     signed: bool
 
     @property
-    def name(self) -> str:
-        return f"{super().name}_{'i8' if self.signed else 'u8'}"
+    def variants(self) -> tuple[str, ...]:
+        return (sign(self.signed),)
 
     def word(
         self, given: Given, read: Callable[..., MlirValue], row: tuple[Memory, Index], column: tuple[Memory, Index]

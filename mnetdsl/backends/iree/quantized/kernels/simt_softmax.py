@@ -20,6 +20,7 @@ from mnetdsl.backends.iree.quantized.kernels.simt_words import (
     bytes_of,
     clamped,
     packed_bytes,
+    sign,
     words_of,
 )
 from mnetdsl.backends.iree.quantized.levels import BYTES
@@ -32,17 +33,15 @@ from mnetdsl.numerics.softmax import ENTRIES, SUM_BITS
 class SimtByteSoftmax(Sized):
     """`powers` [256] are those of the distance to a row's largest number; each invocation takes every 64th channel."""
 
+    KIND: ClassVar[str] = "simt_bytes_softmax"
+    INPUTS: ClassVar[tuple[str, ...]] = ("i32", "i32")
+    """Map, powers."""
     NUMBERS: ClassVar[tuple[str, ...]] = ("channels", "words", *RESULT)
     signed: bool
 
     @property
-    def name(self) -> str:
-        return f"simt_bytes_softmax_{'i8' if self.signed else 'u8'}"
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        """Map, powers."""
-        return ("i32", "i32")
+    def variants(self) -> tuple[str, ...]:
+        return (sign(self.signed),)
 
     def call(self, rows: int, channels: int, result: dict[str, int]) -> Call:
         across = words_of(channels)

@@ -14,9 +14,9 @@ from iree.compiler.dialects import arith
 
 from mnetdsl.backends.iree.kernels.executables import Call, Given
 from mnetdsl.backends.iree.kernels.language import Index, Memory, Position, accumulate, as_value, least
-from mnetdsl.backends.iree.kernels.simt.language import each, elements_grid, where_below
+from mnetdsl.backends.iree.kernels.simt.language import below, each, elements_grid, where_below
 from mnetdsl.backends.iree.quantized.kernels.simt_filters import FILTER, OWN, FilterKernel
-from mnetdsl.backends.iree.quantized.kernels.simt_words import below, byte_at, bytes_of, word_of, words_of
+from mnetdsl.backends.iree.quantized.kernels.simt_words import byte_at, bytes_of, word_of, words_of
 from mnetdsl.backends.iree.quantized.levels import BYTES, byte_of
 from mnetdsl.backends.iree.tensors import MlirValue
 
@@ -70,7 +70,7 @@ class Sliding:
 
 
 @dataclass(frozen=True)
-class Tap:
+class Place:
     """Where one tap of the window of one pixel reads: a pixel of the map, or the border where not `inside`."""
 
     pixel: Position
@@ -79,6 +79,17 @@ class Tap:
     def word(self, source: Memory, words: Index, word: Position, border: MlirValue) -> MlirValue:
         at = arith.select(self.inside, as_value(self.pixel * words + word), as_value(0))
         return arith.select(self.inside, source.scalar(Index(at)), border)
+
+
+@dataclass(frozen=True)
+class Tap:
+    """One tap of the window: its number, and where each of the pixels reads it; `word` is that of the channels."""
+
+    number: Index
+    places: Sequence[Place]
+    word: Index
+    source: Memory
+    weights: Memory
 
 
 @dataclass(frozen=True)
@@ -107,12 +118,13 @@ class _ByteWindow(FilterKernel):
                 above = below(v, given["height"])
 
                 def column(kx: Position, sums: list[MlirValue]) -> list[MlirValue]:
-                    taps = []
+                    places = []
                     for first in before:
                         u = given["dilation_x"] * kx + first
                         inside = arith.andi(above, below(u, given["width"]))
-                        taps.append(Tap(v * given["width"] + u, inside))
-                    return self.tap(given, sums, source, weights, given["kernel_width"] * ky + kx, word, taps)
+                        places.append(Place(v * given["width"] + u, inside))
+                    number = given["kernel_width"] * ky + kx
+                    return self.tapped(given, sums, Tap(number, places, word, source, weights))
 
                 return accumulate(0, given["kernel_width"], sums, column)
 
@@ -123,17 +135,8 @@ class _ByteWindow(FilterKernel):
                 with where_below(x + i, width):
                     target.store_scalar(found, (y * width + (x + i)) * across + word)
 
-    def tap(
-        self,
-        given: Given,
-        sums: list[MlirValue],
-        source: Memory,
-        weights: Memory,
-        tap: Index,
-        word: Index,
-        taps: Sequence[Tap],
-    ) -> list[MlirValue]:
-        """`sums` [pixel][channel] with the products of tap number `tap`; `taps` says where each pixel reads it."""
+    def tapped(self, given: Given, sums: list[MlirValue], tap: Tap) -> list[MlirValue]:
+        """`sums` [pixel][channel] with the products of one tap."""
         raise NotImplementedError
 
 
@@ -141,22 +144,13 @@ class _ByteWindow(FilterKernel):
 class SimtByteConvolution(_ByteWindow):
     """weights [KH, KW, words, columns], a word holding four depths of one channel."""
 
-    KIND: ClassVar[str] = "convolution"
+    KIND: ClassVar[str] = "simt_bytes_convolution"
 
-    def tap(
-        self,
-        given: Given,
-        sums: list[MlirValue],
-        source: Memory,
-        weights: Memory,
-        tap: Index,
-        word: Index,
-        taps: Sequence[Tap],
-    ) -> list[MlirValue]:
+    def tapped(self, given: Given, sums: list[MlirValue], tap: Tap) -> list[MlirValue]:
         def step(k: Position, sums: list[MlirValue]) -> list[MlirValue]:
-            pixels = [each.word(source, given["words"], k, given.value("border")) for each in taps]
-            row = (tap * given["words"] + k) * given["columns"]
-            channels = [weights.scalar(row + word * BYTES + j) for j in range(OWN)]
+            pixels = [place.word(tap.source, given["words"], k, given.value("border")) for place in tap.places]
+            row = (tap.number * given["words"] + k) * given["columns"]
+            channels = [tap.weights.scalar(row + tap.word * BYTES + j) for j in range(OWN)]
             return self.added(given, sums, pixels, channels)
 
         return accumulate(0, given["words"], sums, step)
@@ -166,42 +160,33 @@ class SimtByteConvolution(_ByteWindow):
 class SimtByteDepthwise(_ByteWindow):
     """weights [KH, KW, across], a word holding four channels."""
 
-    KIND: ClassVar[str] = "depthwise"
+    KIND: ClassVar[str] = "simt_bytes_depthwise"
 
-    def tap(
-        self,
-        given: Given,
-        sums: list[MlirValue],
-        source: Memory,
-        weights: Memory,
-        tap: Index,
-        word: Index,
-        taps: Sequence[Tap],
-    ) -> list[MlirValue]:
-        factors = self.weight_bytes(given, weights.scalar(tap * given["across"] + word))
-        values = [value for each in taps for value in self.channels(given, source, word, each)]
+    def tapped(self, given: Given, sums: list[MlirValue], tap: Tap) -> list[MlirValue]:
+        factors = self.weight_bytes(given, tap.weights.scalar(tap.number * given["across"] + tap.word))
+        values = [value for place in tap.places for value in self.channels(given, tap, place)]
         products = [arith.muli(value, factors[place % OWN]) for place, value in enumerate(values)]
         return [arith.addi(sum, product) for sum, product in zip(sums, products, strict=True)]
 
-    def channels(self, given: Given, source: Memory, word: Index, tap: Tap) -> list[MlirValue]:
-        """What the four channels of `word` multiply."""
-        return bytes_of(tap.word(source, given["words"], word, given.value("border")), self.signed)
+    def channels(self, given: Given, tap: Tap, place: Place) -> list[MlirValue]:
+        """What the four channels of a pixel multiply."""
+        return bytes_of(place.word(tap.source, given["words"], tap.word, given.value("border")), self.signed)
 
 
 @dataclass(frozen=True)
 class SimtByteMultiplied(SimtByteDepthwise):
     """Several kernels a channel: output channel c reads the input's channel c // multiplier."""
 
-    KIND: ClassVar[str] = "depthwise_multiplied"
+    KIND: ClassVar[str] = "simt_bytes_depthwise_multiplied"
     NUMBERS: ClassVar[tuple[str, ...]] = (*WINDOW, *FILTER, "multiplier")
 
-    def channels(self, given: Given, source: Memory, word: Index, tap: Tap) -> list[MlirValue]:
+    def channels(self, given: Given, tap: Tap, place: Place) -> list[MlirValue]:
         pitch = given["words"] * BYTES
-        start = Index(arith.select(tap.inside, as_value(tap.pixel * pitch), as_value(0)))
+        start = Index(arith.select(place.inside, as_value(place.pixel * pitch), as_value(0)))
         border = byte_of(given.value("border"), 0, self.signed)
         found = []
-        for place in range(OWN):
-            channel = least((word * BYTES + place) // given["multiplier"], pitch - 1)
-            value = byte_at(source, start + channel, self.signed)
-            found.append(arith.select(tap.inside, value, border))
+        for number in range(OWN):
+            channel = least((tap.word * BYTES + number) // given["multiplier"], pitch - 1)
+            value = byte_at(tap.source, start + channel, self.signed)
+            found.append(arith.select(place.inside, value, border))
         return found

@@ -28,6 +28,11 @@ MOST_SHIFT = 30
 """Right shift of a factor that the short form takes."""
 
 
+def sign(signed: bool) -> str:
+    """What a kernel's name says of its bytes."""
+    return "i8" if signed else "u8"
+
+
 def words_of(channels: int) -> int:
     return padded_size(channels, BYTES) // BYTES
 
@@ -62,11 +67,6 @@ def byte_at(memory: Memory, at: Position, signed: bool) -> MlirValue:
     place = arith.index_cast(i32(), as_value(at % BYTES))
     top = arith.shli(memory.scalar(at // BYTES), arith.subi(number(24, i32()), arith.shli(place, number(3, i32()))))
     return (arith.shrsi if signed else arith.shrui)(top, number(24, i32()))
-
-
-def below(at: Position, end: Position) -> MlirValue:
-    """Whether 0 <= `at` < `end`: what lies in front of a map is huge as a number without sign."""
-    return arith.cmpi(arith.CmpIPredicate.ult, as_value(at), as_value(end))
 
 
 class Long(Narrow):
