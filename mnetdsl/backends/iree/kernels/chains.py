@@ -1,8 +1,8 @@
 """Which layers run as one kernel: of all ways to cut a run of layers, the one that costs least.
 
 A chain makes bands of rows through all of its layers, and computes the rows again that two bands need. Slices make a
-pointwise layer and the depthwise one behind it channel by channel, and compute nothing again. Both spare what a map
-costs that goes from kernel to kernel. Costs count multiply-adds of one core.
+pointwise layer, the depthwise one behind it and a projection channel by channel, and compute nothing again. Both spare
+what a map costs that goes from kernel to kernel. Costs count multiply-adds of one core.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from mnetdsl.ir.core import Graph, Op, Value
 
 TRAVEL = 3.0
 """Of a byte of a map that leaves the core's own cache: between two threads half of each map does, else what is larger
-than half of that cache. From the depthwise layers of MobileNetV4, which take four times as long on two cores as on one
-where the map lies in the other core's cache."""
+than half of that cache. With 3 to 6 the networks take the same time, with 10 MobileNetV4 a fiftieth more."""
 REREAD = 0.25
 """Of a byte of weights that a chain reads again for each row."""
 DISPATCH = 300_000.0
 """Of a kernel on several threads: until all have ended, and all have begun the next one."""
+
+SLICED = (("pointwise", "depthwise"), ("pointwise", "depthwise", "pointwise"))
+"""Kinds of layers that can be made by slices."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ class _Layer:
         """Of a row."""
         _, height, width, channels = filter.input.type.shape
         self.source = height * width * padded_size(channels, isa.lanes) * 4
+        self.map = rows * columns * self.channels * 4
 
     @property
     def everywhere(self) -> bool:
@@ -139,9 +142,14 @@ class _Costs:
         ways = []
         if self._fits(layers):
             ways.append((Join(ops), share + self._chain(layers)))
-        if self.chaining.threads > 1 and [layer.filter.kind for layer in layers] == ["pointwise", "depthwise"]:
-            ways.append((Join(ops, sliced=True), map + whole))
+        kinds = tuple(layer.filter.kind for layer in layers)
+        if self.chaining.threads > 1 and kinds in SLICED:
+            ways.append((Join(ops, sliced=True), map + whole + self._sums(layers[2:])))
         return ways
+
+    def _sums(self, projection: Sequence[_Layer]) -> float:
+        """What it takes that the threads' sums of a projection meet."""
+        return sum(DISPATCH + TRAVEL * self.chaining.threads * layer.map for layer in projection)
 
     def _fits(self, layers: Sequence[_Layer]) -> bool:
         near = all(layer.filter.weights.nbytes <= self.chaining.streamed for layer in layers)

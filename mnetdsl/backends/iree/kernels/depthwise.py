@@ -37,7 +37,8 @@ class Depthwise:
     activation: str = "none"
     elements: Elements = FLOAT
     pitch: int | None = None
-    """Elements from pixel to pixel of the input where that is not all channels."""
+    made: int | None = None
+    """Elements from pixel to pixel of the input, and of the output, where that is not all channels."""
 
     @property
     def name(self) -> str:
@@ -90,7 +91,7 @@ class Depthwise:
             with loop(start, end, size) as x, loop(*(channels or (0, self.channels)), self.lanes) as channel:
                 sums = self._strip(y, x, size, channel, source, weights, bias)
                 for output, sum in enumerate(sums):
-                    target.store(activate(sum, self.activation), (x + output) * self.channels + channel)
+                    target.store(activate(sum, self.activation), (x + output) * (self.made or self.channels) + channel)
 
     def _strip(
         self, y: Position, x: Position, size: int, channel: Position, source: Rows, weights: Memory, bias: Memory

@@ -84,6 +84,11 @@ class Filter:
         pointwise = [layer for layer in layers if isinstance(layer, Pointwise)]
         return min(pointwise, key=lambda layer: -(-layer.panels // threads) * threads / layer.panels)
 
+    def matrix(self, depth: int, channels: int) -> Array:
+        """The weights of a pointwise layer, [depth, channels] with zeros behind its own."""
+        rows = pad_last(self.weights, channels).reshape(-1, channels)
+        return np.pad(rows, [(0, depth - rows.shape[0]), (0, 0)])
+
     def packed(self, layer: Layer | TileConvolution | PairPointwise) -> tuple[Weights, Array]:
         """Weights and bias as `layer`, from `kernel` or `stage`, reads them; flat."""
         bias = pad_last(self.bias, layer.channels)

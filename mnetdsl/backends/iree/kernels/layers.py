@@ -17,7 +17,8 @@ from mnetdsl.backends.iree.kernels.filters import Filter, Unsuitable, describe
 from mnetdsl.backends.iree.kernels.isa import Isa
 from mnetdsl.backends.iree.kernels.packing import pad_last
 from mnetdsl.backends.iree.kernels.pairs import PairPointwise
-from mnetdsl.backends.iree.kernels.slices import Slices
+from mnetdsl.backends.iree.kernels.pointwise import Pointwise
+from mnetdsl.backends.iree.kernels.slices import Slices, Total
 from mnetdsl.backends.iree.kernels.storage import F32
 from mnetdsl.backends.iree.kernels.tiles import PadMap, TileConvolution
 from mnetdsl.backends.iree.kernels.workshop import OwnLayer, Shop, reshape
@@ -93,18 +94,40 @@ def _chain(shop: Workshop, layers: Sequence[Op]) -> str:
 
 
 def _slices(shop: Workshop, layers: Sequence[Op]) -> str:
-    first, last = (describe(op, shop.scope.array) for op in layers)
+    first, second, *projected = (describe(op, shop.scope.array) for op in layers)
     assert isinstance(first, Filter)
-    assert isinstance(last, Filter)
+    assert isinstance(second, Filter)
+    threads = shop.chaining.threads
     source = shop.scope.packed(first.input)
-    pointwise = first.sliced(shop.isa, source.pitch, shop.chaining.threads)
-    depthwise = last.kernel(shop.isa, pointwise.channels, shop.storage, FLOAT)
+    pointwise = first.sliced(shop.isa, source.pitch, threads)
+    depthwise = second.kernel(shop.isa, pointwise.channels, shop.storage, FLOAT)
     assert isinstance(depthwise, Depthwise)
-    parameters = [
+    arguments = [
+        source.value,
         *_parameters(shop, layers[0], first, pointwise),
-        *_parameters(shop, layers[1], last, depthwise),
+        *_parameters(shop, layers[1], second, depthwise),
     ]
-    return shop.run(layers[-1], Slices(pointwise, depthwise), [source.value, *parameters])
+    if not projected:
+        return shop.run(layers[-1], Slices(pointwise, depthwise), arguments)
+    (last,), op = projected, layers[-1]
+    assert isinstance(last, Filter)
+    projection = last.kernel(shop.isa, depthwise.channels, shop.storage, FLOAT)
+    assert isinstance(projection, Pointwise)
+    kernel = Slices(pointwise, depthwise, projection, threads)
+    weights = kernel.by_slices(last.matrix(depthwise.channels, projection.channels))
+    sums, _ = shop.executables.dispatch(kernel, [*arguments, shop.scope.prepared(f"{op.name}.packed", weights)])
+    bias = shop.scope.prepared(f"{op.name}.packed_bias", pad_last(last.bias, projection.channels))
+    added = [] if last.residual is None else [shop.lanewise(last.residual)]
+    total = Total(
+        threads,
+        projection.rows,
+        projection.channels,
+        projection.lanes,
+        projection.activation,
+        last.residual is not None,
+    )
+    shop.run(op, total, [sums, bias, *added])
+    return kernel.name
 
 
 def _parameters(

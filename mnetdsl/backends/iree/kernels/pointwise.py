@@ -37,6 +37,8 @@ class Pointwise:
     residual: bool = False
     beside: int = 0
     """Channels of the layer where these are only a panel of it."""
+    onto: bool = False
+    """Whether sums begin with what the output holds, instead of the bias."""
 
     @property
     def name(self) -> str:
@@ -118,7 +120,11 @@ class Pointwise:
         pixels = source.from_(row * self.pitch)
         panel = weights.from_(channel * self.depth)
         ahead = self._ahead(row, channel)
-        sums = [bias.vector(channel + j * lanes, lanes) for j in range(vectors)] * rows
+        places = [(row + i // vectors) * self.channels + channel + i % vectors * lanes for i in range(rows * vectors)]
+        if self.onto:
+            sums = [target.vector(at, lanes) for at in places]
+        else:
+            sums = [bias.vector(channel + j * lanes, lanes) for j in range(vectors)] * rows
 
         def step(k: Position, sums: list[MlirValue]) -> list[MlirValue]:
             if ahead is not None:
@@ -134,8 +140,7 @@ class Pointwise:
                 sums = step(k + index, sums)
             return sums
 
-        for i, sum in enumerate(accumulate(0, self.depth, sums, steps, unroll)):
-            at = (row + i // vectors) * self.channels + channel + i % vectors * lanes
+        for at, sum in zip(places, accumulate(0, self.depth, sums, steps, unroll), strict=True):
             result = activate(sum, self.activation)
             if residual is not None:
                 result = arith.addf(result, residual.vector(at, lanes))

@@ -204,9 +204,10 @@ def test_chains_agree_however_many_bands_they_have(threads: int, monkeypatch: py
     assert any(road.joined for road in roads)
 
 
-def wide_pairs() -> Module:
-    """Pointwise layers with a depthwise one behind them, whose weights are too many to be read again for each row."""
-    maker = CaseMaker("pairs")
+def wide_layers(projected: bool) -> Module:
+    """Pointwise layers with a depthwise one behind them, maybe with a projection behind that, whose weights are too
+    many to be read again for each row."""
+    maker = CaseMaker("wide")
     for index, (height, width, channels, kernel, stride) in enumerate(
         [(7, 9, 270, 5, 2), (14, 14, 192, 3, 1), (3, 4, 330, 5, 1), (15, 13, 150, 3, 2)]
     ):
@@ -220,21 +221,29 @@ def wide_pairs() -> Module:
         x = maker.op(
             "depthwise_conv2d", taps, strides=(stride, stride), padding=(half, half, half, 0), activation="hard_swish"
         )
+        if projected:
+            count = (21, 64, 1, 33)[index]
+            operands = {"input": x, "filter": maker.weights(1, 1, channels, count), "bias": maker.weights(count)}
+            if index % 2:
+                operands["residual"] = maker.fresh(*x.type.shape[1:3], count)
+            x = maker.op("conv2d", operands, activation=("none", "relu")[index // 2])
         maker.output(x, f"{index}")
     return maker.module
 
 
+@pytest.mark.parametrize("projected", [False, True])
 @pytest.mark.parametrize("threads", [2, 3])
 @pytest.mark.parametrize("isa", ISAS, ids=IDS)
-def test_slices_agree_with_the_interpreter(isa: Isa, threads: int) -> None:
-    wrong, roads = wrong_outputs(wide_pairs(), isa, threads)
+def test_slices_agree_with_the_interpreter(isa: Isa, threads: int, projected: bool) -> None:
+    wrong, roads = wrong_outputs(wide_layers(projected), isa, threads)
     assert wrong == {}
-    sliced = [road for road in roads if road.kernel is not None and road.kernel.startswith("slices")]
-    assert [len(road.joined) for road in sliced] == [2] * 8
+    count = 3 if projected else 2
+    sliced = [road for road in roads if road.kernel is not None and road.kernel.startswith(f"slices_of_{count}")]
+    assert [len(road.joined) for road in sliced] == [count] * (4 * count)
 
 
 def test_a_map_that_is_a_result_is_not_sliced_away() -> None:
-    module = wide_pairs()
+    module = wide_layers(projected=False)
     first = next(op for op in module.graph.operations if op.opcode == "conv2d")
     emitted = emission.emit(module, observe=[first.name], isa=ISAS[0], threads=2)
     assert [road.joined for road in emitted.roads if road.location.name == first.name] == [()]
