@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import inf, prod
 
 from mnetdsl.backends.iree.kernels.cutting import cheapest_cut
@@ -81,7 +82,7 @@ def find_byte_chains(shop: Workshop, graph: Graph, results: Collection[Value]) -
         taken.update(each.op for each in line)
         for part in cheapest_cut(line, ways):
             if len(part) > 1 or _joined(part, bands, byte_isa(shop)) < _alone(part[0], bands, byte_isa(shop)):
-                chains.append([op for each in part for op in _ops(each, each is not part[0])])
+                chains.append(_ops(part))
     return chains
 
 
@@ -112,10 +113,14 @@ def _renames(op: Op) -> bool:
     return prod(before) == before[-1] == after[-1] == prod(after)
 
 
-def _ops(layer: ByteLayer, behind: bool) -> list[Op]:
-    """The layer, and before it what renames its input, where that is of the layer before."""
-    renaming = [value.producer for value in layer.inputs if value.producer is not None and _renames(value.producer)]
-    return [*(renaming if behind else []), layer.op]
+def _ops(part: Sequence[ByteLayer]) -> list[Op]:
+    """The layers, with what renames the result of one for the next."""
+    found = [part[0].op]
+    for before, layer in pairwise(part):
+        if layer.op not in before.op.result.users:
+            found += before.op.result.users
+        found.append(layer.op)
+    return found
 
 
 def _time(part: Sequence[ByteLayer], bands: int, isa: ByteIsa) -> float:

@@ -97,6 +97,12 @@ def lines(maker: QuantizedMaker) -> list[Value]:
         line(maker, ["lookup", "conv2d", "conv2d"], 10, 16, 3),
         line(maker, ["depthwise", "global_avg_pool", "reshape", "dense", "dense", "lookup"], 6, 5, 24),
     ]
+    # Gates that are renamed are another line's.
+    vector = line(maker, ["reshape", "dense"], 1, 1, 12)
+    channels = vector.type.shape[-1]
+    gates = maker.op("reshape", {"input": vector}, shape=(1, 1, channels))
+    map = line(maker, ["depthwise"], 9, 9, channels)
+    found.append(maker.op("mul", {"left": map, "right": gates}, storage(ElementType.I8, 0.043, -3)))
     for _ in range(4):
         kinds = [KINDS[draw(len(KINDS))] for _ in range(draw(2, 6))]
         found.append(line(maker, kinds, int(draw(2, 20)), int(draw(2, 20)), int(draw(1, 40))))
