@@ -214,7 +214,7 @@ def prepare(
 
 @dataclass(frozen=True)
 class Turn:
-    """What one process measured: each run by the clock, the median of their processor times, the engine's version."""
+    """What one process measured: each run by the clock, the mean of their processor times, the engine's version."""
 
     ms: tuple[float, ...]
     cpu_ms: float

@@ -11,7 +11,6 @@ import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 
@@ -33,17 +32,17 @@ def main(request: str) -> None:
     while time.perf_counter() < warm:
         running.step()
     times: list[float] = []
-    processor: list[float] = []
-    end = time.perf_counter() + wanted["seconds"]
+    end, spent = time.perf_counter() + wanted["seconds"], time.process_time()
     while len(times) < FEWEST_RUNS or time.perf_counter() < end:
-        start, spent = time.perf_counter(), time.process_time()
+        start = time.perf_counter()
         running.step()
         times.append((time.perf_counter() - start) * 1e3)
-        processor.append((time.process_time() - spent) * 1e3)
+    # Over all runs: the system adds what other threads have used in steps of milliseconds.
+    processor = (time.process_time() - spent) * 1e3 / len(times)
     if wanted["outputs"] is not None:
         for index, array in enumerate(running.result()):
             np.save(Path(wanted["outputs"]) / f"{wanted['engine']}_{index}.npy", array)
-    print(json.dumps({"ms": times, "cpu_ms": median(processor), "version": version(engine.package)}))
+    print(json.dumps({"ms": times, "cpu_ms": processor, "version": version(engine.package)}))
 
 
 if __name__ == "__main__":
