@@ -36,6 +36,8 @@ from mnetdsl.backends.iree.quantized.kernels.store import store_bytes
 
 @dataclass(frozen=True)
 class ByteDepthwise:
+    """`window` reaches from the first to the last of its places, which are `dilations` apart."""
+
     window: Window
     channels: int
     isa: ByteIsa
@@ -43,15 +45,25 @@ class ByteDepthwise:
     border: int
     finish: Finish | FloatFinish
     parts: int = 1
+    dilations: tuple[int, int] = (1, 1)
 
     @property
     def name(self) -> str:
-        (rows, columns), (height, width) = self.window.outputs, self.window.kernel
-        return f"bytes_depthwise_{rows}x{columns}x{self.channels}_{height}x{width}s{self.window.strides[0]}"
+        (rows, columns), (height, width) = self.window.outputs, self.taps
+        dilated = f"d{self.dilations[0]}" if self.dilations != (1, 1) else ""
+        return f"bytes_depthwise_{rows}x{columns}x{self.channels}_{height}x{width}s{self.window.strides[0]}{dilated}"
+
+    @property
+    def taps(self) -> tuple[int, int]:
+        """Rows and columns of the filter."""
+        rows, columns = (
+            (size - 1) // dilation + 1 for size, dilation in zip(self.window.kernel, self.dilations, strict=True)
+        )
+        return rows, columns
 
     @property
     def groups(self) -> int:
-        return -(-self.window.kernel[0] // QUAD)
+        return -(-self.taps[0] // QUAD)
 
     @property
     def edges(self) -> tuple[int, int]:
@@ -71,7 +83,7 @@ class ByteDepthwise:
     @property
     def inputs(self) -> tuple[Buffer, ...]:
         height, width = self.window.size
-        taps = self.groups * self.parts * self.window.kernel[1] * QUAD
+        taps = self.groups * self.parts * self.taps[1] * QUAD
         return (
             Buffer(height * width * self.channels, "i8"),
             Buffer(self.cases * taps * self.channels, weight_type(self.isa)),
@@ -121,32 +133,34 @@ class ByteDepthwise:
         window, isa, pitch = self.window, self.isa, self.channels
         lanes, depths = isa.lanes, len(isa.order[0])
         height, stride = window.size[0], window.strides[1]
+        columns, (down, across) = self.taps[1], self.dilations
+        places = range(0, columns * across, across)
         first = y * window.strides[0] - window.padding[0]
         sums = [bias.vector(case * pitch + channel, lanes)] * size
         for group in range(self.groups):
             lines = [
-                source.from_(least(greatest(first + row, 0), height - 1) * (window.size[1] * pitch) + channel)
-                for row in range(group * QUAD, min((group + 1) * QUAD, window.kernel[0]))
+                source.from_(least(greatest(first + row * down, 0), height - 1) * (window.size[1] * pitch) + channel)
+                for row in range(group * QUAD, min((group + 1) * QUAD, self.taps[0]))
             ]
             slots = self.parts * len(isa.order)
-            row = window.kernel[1] * depths * pitch
+            row = columns * depths * pitch
             taps = weights.from_((case * self.groups + group) * (slots * row) + channel * depths)
             factors = [
-                [taps.vector(slot * row + k * (depths * pitch), depths * lanes) for k in range(window.kernel[1])]
+                [taps.vector(slot * row + k * (depths * pitch), depths * lanes) for k in range(columns)]
                 for slot in range(slots)
             ]
             for offset in range((size - 1) * stride + window.kernel[1]):
-                readers = [output for output in range(size) if 0 <= offset - output * stride < window.kernel[1]]
+                readers = [output for output in range(size) if offset - output * stride in places]
                 if not readers:
                     continue
                 values = self._column(lines, window.column(x, offset))
                 for slot, factor in enumerate(factors):
                     numbers = values[slot % len(isa.order)]
                     for output in readers if numbers is not None else []:
-                        sums[output] = dot(isa, sums[output], numbers, factor[offset - output * stride])
+                        sums[output] = dot(isa, sums[output], numbers, factor[(offset - output * stride) // across])
         loaded = self.finish.load(table, channel, lanes)
-        places = [(y * window.outputs[1] + x + output) * pitch + channel for output in range(size)]
-        store_bytes(self.finish, target, sums, [loaded] * size, places)
+        targets = [(y * window.outputs[1] + x + output) * pitch + channel for output in range(size)]
+        store_bytes(self.finish, target, sums, [loaded] * size, targets)
 
     def _column(self, lines: list[Memory], at: Position | None) -> list[MlirValue | None]:
         """Up to four rows of a column, as `bytes.column`."""
@@ -164,9 +178,10 @@ def edges(window: Window) -> tuple[int, int]:
 
 
 def depthwise_cases(
-    isa: ByteIsa, window: Window, filter: NDArray[np.int16], border: int
+    isa: ByteIsa, window: Window, filter: NDArray[np.int16], border: int, dilation: int = 1
 ) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """The packed weights of filter [parts, KH, KW, C], and [cases, C]: the border times each case's weights."""
+    """The packed weights of filter [parts, KH, KW, C], its rows `dilation` apart, and [cases, C]: the border times each
+    case's weights."""
     parts, height, width, channels = filter.shape
     rows = window.outputs[0]
     upper, lower = edges(window)
@@ -174,7 +189,8 @@ def depthwise_cases(
     found, sums = [], []
     for y in (*range(upper), upper, *range(rows - lower, rows)):
         first = y * window.strides[0] - window.padding[0]
-        inside = (np.arange(height) + first >= 0) & (np.arange(height) + first < window.size[0])
+        lines = np.arange(height) * dilation + first
+        inside = (lines >= 0) & (lines < window.size[0])
         taps = filter * inside[:, None, None]
         padded = np.pad(taps, [(0, 0), (0, groups * QUAD - height), (0, 0), (0, 0)])
         split = ordered(isa, padded.reshape(parts, groups, QUAD, width, channels), axis=2)

@@ -69,10 +69,7 @@ def filter_layer(shop: Workshop, op: Op, rows: int | None = None) -> ByteLayer |
     channels = padded_size(op.type.shape[-1], isa.lanes)
     tiled = _takes_tiles(isa, numbers, op, rows)
     order = tile_order(channels) if tiled else np.arange(channels)
-    finished = shop.once((op, tiled), lambda: finish_of(numbers, order, isa.lanes))
-    if finished is None:
-        return Unsuitable("some of its factors are 1/2 or more, or tiny")
-    finish, table = finished
+    finish, table = shop.once((op, tiled), lambda: finish_of(numbers, order, isa.lanes))
     source = _source(numbers, isa, tiled)
     some = source.of_rows(rows)
     workgroups = WORKGROUPS if rows is None else 1
@@ -113,7 +110,8 @@ def _source(numbers: Numbers, isa: ByteIsa, tiled: bool) -> Source:
     padded = padded_size(depth, isa.lanes)
     if isinstance(op, Dense):
         return Source(Window((1, prod(op.type.shape[:-1])), (1, 1), (1, 1), (0, 0, 0, 0)), padded)
-    window = Window.of(op.input.type.shape, op.filter.type.shape[:2], op.strides, op.padding)
+    reach = [(size - 1) * dilation + 1 for size, dilation in zip(op.filter.type.shape[:2], op.dilations, strict=True)]
+    window = Window.of(op.input.type.shape, reach, op.strides, op.padding)
     if isinstance(op, DepthwiseConv2d) or _is_pointwise(op) or (tiled and not any(op.padding)):
         return Source(window, padded)
     top, bottom, left, right = op.padding
@@ -129,7 +127,7 @@ def _source(numbers: Numbers, isa: ByteIsa, tiled: bool) -> Source:
 def _unsuitable(op: Conv2d | DepthwiseConv2d | Dense) -> str | None:
     if op.input.type.element.byte_width != 1 or op.type.element.byte_width != 1:
         return "its numbers have 16 bits"
-    if not isinstance(op, Dense) and op.dilations != (1, 1):
+    if isinstance(op, Conv2d) and op.dilations != (1, 1) and op.filter.type.shape[:2] != (1, 1):
         return "its window is dilated"
     if isinstance(op, DepthwiseConv2d) and op.filter.type.shape[3] != 1:
         return f"each of its channels has {op.filter.type.shape[3]} kernels"
@@ -232,10 +230,11 @@ def _depthwise(isa: ByteIsa, numbers: Numbers, source: Source, finish: AnyFinish
     border = unsigned(numbers.source, numbers.source.zero_point)
     strip = choose_strip(isa.registers // isa.split, window)
     parts = _padded(byte_parts(isa, numbers.filter[..., 0]), channels)
-    kernel = ByteDepthwise(window, channels, isa, strip, border, finish, len(parts))
+    down, across = numbers.op.dilations if isinstance(numbers.op, DepthwiseConv2d) else (1, 1)
+    kernel = ByteDepthwise(window, channels, isa, strip, border, finish, len(parts), (down, across))
 
     def weights() -> tuple[Array, Array]:
-        packed, sums = depthwise_cases(isa, window, parts, border - _lowered(isa))
+        packed, sums = depthwise_cases(isa, window, parts, border - _lowered(isa), down)
         return packed, _padded(numbers.plain_bias, channels) - sums
 
     return kernel, weights

@@ -1,4 +1,5 @@
-"""How a layer's sums become stored bytes: in float32 where that is proven, else in fixed point."""
+"""How a layer's sums become stored bytes: in float32 where that is proven, else in fixed point, of factors that need it
+in 64 bits a lane."""
 
 from __future__ import annotations
 
@@ -10,13 +11,14 @@ from mnetdsl.backends.iree.quantized.kernels.finish import MOST_SHIFT, Finish, f
 from mnetdsl.backends.iree.quantized.kernels.float_finish import FloatFinish, float_table
 from mnetdsl.backends.iree.quantized.kernels.maps import signed, unsigned
 from mnetdsl.backends.iree.quantized.kernels.proof import Steps, prove
+from mnetdsl.backends.iree.quantized.kernels.wide_finish import WideFinish, wide_finish
 from mnetdsl.backends.iree.quantized.layer import Array, Numbers
 from mnetdsl.numerics.clamps import activation_range
 from mnetdsl.numerics.grid import Grid
 
 
-def finish_of(numbers: Numbers, order: Array, lanes: int) -> tuple[Finish | FloatFinish, Array] | None:
-    """What finishes a layer, and its table, in which the padded channels stand in `order`; None where nothing does."""
+def finish_of(numbers: Numbers, order: Array, lanes: int) -> tuple[Finish | FloatFinish, Array]:
+    """What finishes a layer, and its table, in which the padded channels stand in `order`."""
     bounds = activation_range(numbers.result, numbers.op.activation)
     in_float = float_finish(numbers.result, bounds, numbers.factors, numbers.reach, order, lanes)
     return in_float or _fixed_finish(numbers, order, lanes)
@@ -50,20 +52,31 @@ def proven_finish(steps: Steps, order: Array, lanes: int) -> tuple[FloatFinish, 
 
 def uniform_finish(
     result: Grid, bounds: tuple[int, int], factor: tuple[int, int], reach: tuple[int, int], lanes: int
-) -> tuple[FloatFinish, Array] | None:
-    """As `float_finish`, one factor for all channels; the table is that of one vector."""
+) -> tuple[Finish | FloatFinish, Array]:
+    """As `finish_of`, one factor for all channels; the table is that of one vector."""
     multiplier, shift, least, most = (np.full(lanes, number, np.int64) for number in (*factor, *reach))
-    return float_finish(result, bounds, (multiplier, shift), (least, most), np.arange(lanes), lanes)
+    order = np.arange(lanes)
+    in_float = float_finish(result, bounds, (multiplier, shift), (least, most), order, lanes)
+    return in_float or exact_finish(result, bounds, (multiplier, shift), order, lanes)
 
 
-def _fixed_finish(numbers: Numbers, order: Array, lanes: int) -> tuple[Finish, Array] | None:
-    """In fixed point; None where `Finish` cannot take a factor. One with which no sum leaves the zero point is 0."""
+def exact_finish(
+    result: Grid, bounds: tuple[int, int], factors: tuple[Array, Array], order: Array, lanes: int
+) -> tuple[WideFinish, Array]:
+    """In 64 bits a lane, for any factors and sums."""
+    low, high, zero_point = (unsigned(result, number) for number in (*bounds, result.zero_point))
+    return wide_finish(factors, (low, high), zero_point, order, lanes)
+
+
+def _fixed_finish(numbers: Numbers, order: Array, lanes: int) -> tuple[Finish, Array]:
+    """In fixed point. A factor with which no sum leaves the zero point is 0."""
     multipliers, shifts = (np.array(array) for array in numbers.factors)
     largest = np.maximum(-numbers.reach[0], numbers.reach[1]).astype(np.float64)
     vanishing = (multipliers == 0) | (largest * multipliers * np.exp2(shifts - 31.0) < 0.49)
     multipliers[vanishing], shifts[vanishing] = 0, -1
     if (shifts > -1).any() or (shifts < -MOST_SHIFT).any():
-        return None
+        bounds = activation_range(numbers.result, numbers.op.activation)
+        return exact_finish(numbers.result, bounds, (multipliers, shifts), order, lanes)
     multipliers = np.pad(multipliers, (0, len(order) - len(multipliers)))[order]
     shifts = np.pad(shifts, (0, len(order) - len(shifts)), constant_values=-1)[order]
     low, high = (unsigned(numbers.result, bound) for bound in activation_range(numbers.result, numbers.op.activation))

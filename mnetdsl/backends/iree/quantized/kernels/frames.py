@@ -68,7 +68,7 @@ class ByteFrame:
         with loop(*inside) as y:
             at = y * self._pitch
             self._fill(target, at, left)
-            for start, end, size in _pieces(self.row):
+            for start, end, size in pieces(self.row):
                 with loop(start, end, size) as x:
                     bytes = source.vector((y - top) * self.row + x, size)
                     if self.flip:
@@ -78,12 +78,12 @@ class ByteFrame:
 
     def _fill(self, target: Memory, at: Position, size: int) -> None:
         value = self.border - 256 if self.border > 127 else self.border
-        for start, end, step in _pieces(size):
+        for start, end, step in pieces(size):
             with loop(start, end, step) as x:
                 target.store(splat(value, vector_of(step, 8)), at + x)
 
 
-def _pieces(size: int) -> list[tuple[int, int, int]]:
+def pieces(size: int) -> list[tuple[int, int, int]]:
     """How a row is copied: (start, end, bytes at once), the last piece over again from where it ends with the row."""
     if size >= WIDE:
         whole = size // WIDE * WIDE

@@ -16,11 +16,22 @@ from mnetdsl.backends.iree.kernels.workshop import OwnLayer
 from mnetdsl.backends.iree.layout import Packed
 from mnetdsl.backends.iree.quantized.kernels.channels import ByteMean, ByteProduct
 from mnetdsl.backends.iree.quantized.kernels.filters import filter_layer
+from mnetdsl.backends.iree.quantized.kernels.finish import Finish
 from mnetdsl.backends.iree.quantized.kernels.finishes import proven_finish, uniform_finish
+from mnetdsl.backends.iree.quantized.kernels.fixed_sums import ByteFixedSum, FixedForm, fixed_form
 from mnetdsl.backends.iree.quantized.kernels.float_finish import FloatFinish
 from mnetdsl.backends.iree.quantized.kernels.made import ByteLayer, ByteWork, alone, flat, pixelwise
-from mnetdsl.backends.iree.quantized.kernels.maps import HALF_RANGE, byte_isa, byte_map, signed, unsigned
+from mnetdsl.backends.iree.quantized.kernels.maps import HALF_RANGE, byte_isa, signed, unsigned
 from mnetdsl.backends.iree.quantized.kernels.proof import MeanSteps
+from mnetdsl.backends.iree.quantized.kernels.reading_layers import (
+    argmax,
+    dequantize,
+    max_pool,
+    quantize,
+    resize,
+    softmax,
+)
+from mnetdsl.backends.iree.quantized.kernels.shape_layers import box, concat, pad, requantize, reshape
 from mnetdsl.backends.iree.quantized.kernels.sums import ByteSum, SumForm, find_form
 from mnetdsl.backends.iree.quantized.kernels.tables import ByteTable, table_rows
 from mnetdsl.backends.iree.quantized.layer import Array
@@ -29,12 +40,11 @@ from mnetdsl.ir.core import Op
 from mnetdsl.ir.ops.elementwise import Elementwise
 from mnetdsl.ir.ops.lookup import Lookup
 from mnetdsl.ir.ops.pool import AvgPool, GlobalAvgPool
-from mnetdsl.ir.ops.shape import Reshape
 from mnetdsl.ir.types import ElementType
 from mnetdsl.numerics import elementwise as numerics
 from mnetdsl.numerics.clamps import activation_range
 from mnetdsl.numerics.mean import mean_factor
-from mnetdsl.numerics.scales import product_factor
+from mnetdsl.numerics.scales import product_factor, sum_factors
 
 
 def lookup(shop: Workshop, op: Op) -> str | Unsuitable:
@@ -87,7 +97,7 @@ def table(shop: Workshop, op: Op, rows: int | None = None) -> ByteLayer | Unsuit
 
 
 def add(shop: Workshop, op: Op, rows: int | None = None) -> ByteLayer | Unsuitable:
-    """The sum of two maps of one shape."""
+    """The sum or difference of two maps of one shape."""
     assert isinstance(op, Elementwise)
     reason = _not_bytes(op)
     if reason is not None:
@@ -95,11 +105,16 @@ def add(shop: Workshop, op: Op, rows: int | None = None) -> ByteLayer | Unsuitab
     if op.left.type.shape != op.type.shape or op.right.type.shape != op.type.shape:
         return Unsuitable("it spreads sizes of 1")
     form = shop.once(op, lambda: _sum_form(op))
-    if form is None:
-        return Unsuitable("float32 is not exact for all pairs of its bytes")
     window, maps, row = pixelwise(shop, op, (op.left, op.right))
-    kernel = ByteSum((rows or window.outputs[0]) * row, byte_isa(shop).lanes, form, _few(rows))
-    return ByteLayer(op, kernel, window, (op.left, op.right), maps, row, row, list, by_rows=2)
+    size, lanes = (rows or window.outputs[0]) * row, byte_isa(shop).lanes
+    inputs = op.left, op.right
+    if form is not None:
+        kernel = ByteSum(size, lanes, form, _few(rows))
+        return ByteLayer(op, kernel, window, inputs, maps, row, row, list, by_rows=2)
+    fixed, factors = _fixed_sum(op, lanes)
+    arrays = [("packed_factors", factors)]
+    exact = ByteFixedSum(size, lanes, fixed, _few(rows))
+    return ByteLayer(op, exact, window, inputs, maps, row, row, lambda: arrays, by_rows=2)
 
 
 def _sum_form(op: Elementwise) -> SumForm | None:
@@ -107,12 +122,21 @@ def _sum_form(op: Elementwise) -> SumForm | None:
     result = grid(op.type)
     bytes = np.arange(256, dtype=np.uint8)
     operands = [(bytes ^ np.uint8(HALF_RANGE)).view(np.int8) if each.dtype == "int8" else bytes for each in grids]
-    sums = numerics.add(operands[0][:, None], operands[1][None, :], grids, result, op.activation)
+    total, sign = (numerics.sub, -1.0) if op.opcode == "sub" else (numerics.add, 1.0)
+    sums = total(operands[0][:, None], operands[1][None, :], grids, result, op.activation)
     expected = sums.astype(np.int64) - (0 if result.dtype == "int8" else HALF_RANGE)
-    scales = left.scale / result.scale, right.scale / result.scale
+    scales = left.scale / result.scale, sign * right.scale / result.scale
     zeros = unsigned(left, left.zero_point) * scales[0] + unsigned(right, right.zero_point) * scales[1]
     low, high = (signed(result, bound) for bound in activation_range(result, op.activation))
     return find_form(expected, scales, signed(result, result.zero_point) - zeros, (low, high))
+
+
+def _fixed_sum(op: Elementwise, lanes: int) -> tuple[FixedForm, Array]:
+    left, right, result = grid(op.left.type), grid(op.right.type), grid(op.type)
+    low, high = (unsigned(result, bound) for bound in activation_range(result, op.activation))
+    ends = (low, high), unsigned(result, result.zero_point)
+    zeros = unsigned(left, left.zero_point), unsigned(right, right.zero_point)
+    return fixed_form(sum_factors(left, right, result), zeros, ends, lanes, minus=op.opcode == "sub")
 
 
 def mul(shop: Workshop, op: Op, rows: int | None = None) -> ByteLayer | Unsuitable:
@@ -130,10 +154,7 @@ def mul(shop: Workshop, op: Op, rows: int | None = None) -> ByteLayer | Unsuitab
     ends = [a * b for a in (first.lowest, first.highest) for b in (second.lowest, second.highest)]
     factor = product_factor(grid(op.left.type), grid(op.right.type), result)
     bounds = activation_range(result, op.activation)
-    finished = shop.once(op, lambda: uniform_finish(result, bounds, factor, (min(ends), max(ends)), lanes))
-    if finished is None:
-        return Unsuitable("float32 is not exact for all products of its bytes")
-    finish, factors = finished
+    finish, factors = shop.once(op, lambda: uniform_finish(result, bounds, factor, (min(ends), max(ends)), lanes))
     window, maps, row = pixelwise(shop, op, (map, other))
     zeros = unsigned(first, first.zero_point), unsigned(second, second.zero_point)
     pixels = (rows or window.outputs[0]) * window.outputs[1]
@@ -176,7 +197,11 @@ def avg_pool(shop: Workshop, op: Op, rows: int | None = None) -> ByteLayer | Uns
 
 
 def _mean(
-    shop: Workshop, op: GlobalAvgPool | AvgPool, finished: tuple[FloatFinish, Array] | None, zero: int, rows: int | None
+    shop: Workshop,
+    op: GlobalAvgPool | AvgPool,
+    finished: tuple[Finish | FloatFinish, Array] | None,
+    zero: int,
+    rows: int | None,
 ) -> ByteLayer | Unsuitable:
     if finished is None:
         return Unsuitable("float32 is not exact for all of its sums")
@@ -210,22 +235,10 @@ def _not_bytes(op: Op) -> str | None:
     return None
 
 
-def reshape(shop: Workshop, op: Op) -> str | Unsuitable:
-    """Another name for the same bytes, where no padding comes between them."""
-    assert isinstance(op, Reshape)
-    if op.type.element.byte_width != 1:
-        return Unsuitable("its numbers have 16 bits")
-    before, after = op.input.type.shape, op.type.shape
-    if before[-1] != after[-1] and (before[-1] % byte_isa(shop).lanes or after[-1] % byte_isa(shop).lanes):
-        return Unsuitable("it moves channels that are stored with padding")
-    source = byte_map(shop, op.input)
-    shop.scope.bind_packed(op.result, Packed(source.value, padded_size(after[-1], byte_isa(shop).lanes), source.raised))
-    return "reshape"
-
-
 BYTE_WORKS: dict[str, ByteWork] = {
     **dict.fromkeys(("conv2d", "depthwise_conv2d", "dense"), filter_layer),
     "add": add,
+    "sub": add,
     "mul": mul,
     "global_avg_pool": global_avg_pool,
     "avg_pool": avg_pool,
@@ -237,6 +250,17 @@ BYTE_LAYERS: dict[str, OwnLayer] = {
     **{opcode: alone(work) for opcode, work in BYTE_WORKS.items()},
     "lookup": lookup,
     "reshape": reshape,
+    "pad": pad,
+    "slice": box,
+    "transpose": box,
+    "concat": concat,
+    "requantize": requantize,
+    "resize": resize,
+    "max_pool": max_pool,
+    "argmax": argmax,
+    "softmax": softmax,
+    "quantize": quantize,
+    "dequantize": dequantize,
 }
 """By opcode. An operation that is missing here always takes linalg."""
 

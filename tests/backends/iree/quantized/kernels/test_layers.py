@@ -126,12 +126,13 @@ def test_each_layer_says_its_road() -> None:
 def test_what_has_no_kernel_of_bytes_says_why() -> None:
     def build(m: QuantizedMaker) -> list[Value]:
         dilated = m.layer("conv2d", m.fresh(I8, 9, 9, 3), (3, 3, 3, 4), I8, plain=True, dilations=(2, 2))
-        return [dilated, m.op("softmax", {"input": m.fresh(I8, 9)}, GATE)]
+        several = m.layer("depthwise_conv2d", m.fresh(I8, 9, 9, 3), (3, 3, 3, 2), I8, plain=True)
+        return [dilated, several]
 
     reasons = [road.reason for road in roads(module_of(build)).roads]
     assert reasons == [
         "its window is dilated",
-        "`softmax` has no own kernel",
+        "each of its channels has 2 kernels",
     ]
 
 
