@@ -21,9 +21,9 @@ def activate(x: MlirValue, activation: str) -> MlirValue:
         case "none":
             return x
         case "relu":
-            return _at_least(x, 0.0)
+            return at_least(x, 0.0)
         case "relu6":
-            return _at_most(_at_least(x, 0.0), 6.0)
+            return at_most(at_least(x, 0.0), 6.0)
         case "hard_sigmoid":
             return _hard_sigmoid(x)
         case "hard_swish":
@@ -40,12 +40,12 @@ def activate(x: MlirValue, activation: str) -> MlirValue:
     raise KeyError(activation)
 
 
-def _at_least(x: MlirValue, low: float) -> MlirValue:
+def at_least(x: MlirValue, low: float) -> MlirValue:
     bound = filled(low, x.type)
     return arith.select(arith.cmpf(arith.CmpFPredicate.OLT, x, bound), bound, x)
 
 
-def _at_most(x: MlirValue, high: float) -> MlirValue:
+def at_most(x: MlirValue, high: float) -> MlirValue:
     bound = filled(high, x.type)
     return arith.select(arith.cmpf(arith.CmpFPredicate.OGT, x, bound), bound, x)
 
@@ -53,7 +53,7 @@ def _at_most(x: MlirValue, high: float) -> MlirValue:
 def _hard_sigmoid(x: MlirValue) -> MlirValue:
     """relu6(x + 3) / 6, the quotient as a product: one rounding of the last place apart."""
     shifted = arith.addf(x, filled(3.0, x.type))
-    return arith.mulf(_at_most(_at_least(shifted, 0.0), 6.0), filled(1.0 / 6.0, x.type))
+    return arith.mulf(at_most(at_least(shifted, 0.0), 6.0), filled(1.0 / 6.0, x.type))
 
 
 def _sigmoid(x: MlirValue) -> MlirValue:

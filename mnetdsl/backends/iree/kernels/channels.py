@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from iree.compiler.dialects import arith
 
-from mnetdsl.backends.iree.kernels.activation import activate
+from mnetdsl.backends.iree.kernels.activation import activate, at_least, at_most
 from mnetdsl.backends.iree.kernels.blocking import share
 from mnetdsl.backends.iree.kernels.executables import FLOAT, Buffer, Elements, Grid
 from mnetdsl.backends.iree.kernels.language import (
@@ -22,6 +22,9 @@ from mnetdsl.backends.iree.kernels.language import (
 
 CHAINS = 8
 """Independent sums: an addition waits four cycles for the one before it, and two start in a cycle."""
+
+
+COMBINATIONS = {"add": arith.addf, "sub": arith.subf, "mul": arith.mulf}
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ class Elementwise:
 
     def emit(self, group: tuple[Position, Position], *memories: Memory) -> None:
         left, right, target = memories
-        combine = {"add": arith.addf, "mul": arith.mulf}[self.operation]
+        combine = COMBINATIONS[self.operation]
         pixels = -(-self.pixels // self.grid[0])
         first = group[0] * pixels
         with (
@@ -152,3 +155,36 @@ class Unary:
         first = group[0] * size
         with loop(first, least(first + size, self.size), self.lanes) as at:
             target.store(activate(source.vector(at, self.lanes), self.operation), at)
+
+
+@dataclass(frozen=True)
+class Clamp:
+    """min(max(x, low), high). input, output [size]; size is a multiple of the lanes."""
+
+    size: int
+    lanes: int
+    low: float
+    high: float
+
+    @property
+    def name(self) -> str:
+        return f"clamp_{self.size}"
+
+    @property
+    def grid(self) -> Grid:
+        return share(self.size // self.lanes, 4), 1
+
+    @property
+    def inputs(self) -> tuple[Buffer, ...]:
+        return self.outputs
+
+    @property
+    def outputs(self) -> tuple[Buffer, ...]:
+        return (Buffer(self.size),)
+
+    def emit(self, group: tuple[Position, Position], *memories: Memory) -> None:
+        source, target = memories
+        size = -(-(self.size // self.lanes) // self.grid[0]) * self.lanes
+        first = group[0] * size
+        with loop(first, least(first + size, self.size), self.lanes) as at:
+            target.store(at_most(at_least(source.vector(at, self.lanes), self.low), self.high), at)

@@ -176,6 +176,16 @@ class Memory:
     def store_scalar(self, value: MlirValue, at: Position) -> None:
         memref.store(value, self.reference, self._indices(at))
 
+    def some(self, at: Position, count: int, lanes: int, otherwise: MlirValue) -> MlirValue:
+        """A vector whose first `count` lanes are loaded, and no other element is touched; `otherwise` in the rest."""
+        type = mlir.VectorType.get([lanes], self.element)
+        return vector.MaskedLoadOp(type, self.reference, self._indices(at), first_lanes(count, lanes), otherwise).result
+
+    def store_some(self, value: MlirValue, at: Position, count: int) -> None:
+        """The first `count` lanes alone."""
+        mask = first_lanes(count, value.type.shape[0])
+        vector.MaskedStoreOp(self.reference, self._indices(at), mask, value)
+
     def prefetch(self, at: Position) -> None:
         """Asks for the cache line of an element that will be read soon; past the end does no harm."""
         memref.prefetch(self.reference, self._indices(at), False, 2, True)
@@ -207,6 +217,23 @@ def filled(value: float, type: Any) -> MlirValue:
     if isinstance(type, mlir.VectorType):
         return arith.constant(type, mlir.DenseElementsAttr.get_splat(type, number))
     return arith.constant(type, number)
+
+
+def first_lanes(count: int, lanes: int) -> MlirValue:
+    """A mask of the first `count` lanes."""
+    type = mlir.VectorType.get([lanes], mlir.IntegerType.get_signless(1))
+    return arith.constant(type, mlir.DenseElementsAttr.get(np.arange(lanes) < count, type=type))
+
+
+def across(value: MlirValue, combine: Callable[[MlirValue, MlirValue], MlirValue]) -> MlirValue:
+    """All lanes as one scalar, halves with each other."""
+    (lanes,) = value.type.shape
+    while lanes > 1:
+        lanes //= 2
+        type = mlir.VectorType.get([lanes], value.type.element_type)
+        low, high = (vector.ExtractStridedSliceOp(type, value, [start], [lanes], [1]).result for start in (0, lanes))
+        value = combine(low, high)
+    return vector.ExtractOp(value, [], [0]).result
 
 
 def zeros(type: Any) -> MlirValue:

@@ -148,7 +148,7 @@ def global_avg_pool(shop: Workshop, op: Op) -> str | Unsuitable:
 def elementwise(shop: Workshop, op: Op) -> str | Unsuitable:
     assert isinstance(op, Elementwise)
     left, right = op.left, op.right
-    if left.type.shape != op.type.shape:
+    if left.type.shape != op.type.shape and op.opcode != "sub":
         left, right = right, left
     pixels = prod(op.type.shape[:-1])
     one_pixel = right.type.shape[-1] == op.type.shape[-1] and prod(right.type.shape) == right.type.shape[-1]

@@ -10,6 +10,7 @@ from mnetdsl.backends.iree.kernels.chains import find_joins
 from mnetdsl.backends.iree.kernels.filters import Unsuitable
 from mnetdsl.backends.iree.kernels.layers import OWN_LAYERS, Workshop, join_floats
 from mnetdsl.backends.iree.kernels.simt.layers import SIMT_LAYERS
+from mnetdsl.backends.iree.kernels.unfiltered import UNFILTERED_LAYERS
 from mnetdsl.backends.iree.kernels.workshop import OwnLayer, Shop
 from mnetdsl.backends.iree.quantized.kernels.joins import find_byte_chains, join_bytes
 from mnetdsl.backends.iree.quantized.kernels.layers import byte_layers
@@ -101,7 +102,7 @@ def vector_roads(shop: Workshop, graph: Graph, results: Collection[Value]) -> Ro
         *(Joined(join.layers, partial(join_floats, shop, join)) for join in floats),
         *(Joined(tuple(chain), partial(join_bytes, shop, chain)) for chain in find_byte_chains(shop, graph, results)),
     ]
-    return Roads(shop, OWN_LAYERS, byte_layers(shop.isa), joins)
+    return Roads(shop, OWN_LAYERS | UNFILTERED_LAYERS, byte_layers(shop.isa), joins)
 
 
 def simt_roads(shop: Shop) -> Roads:
