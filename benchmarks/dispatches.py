@@ -2,10 +2,10 @@
 
     python benchmarks/dispatches.py mobilenet_v4_conv_small [--threads 1 2] [--runs 60]
 
-Each workgroup of each kernel notes the processor's time stamp when it begins and when it ends, and on which processor
-it ran (x86-64 with RDPID). Printed are medians over half of the runs, the faster one, in microseconds: how long after
-the last workgroup of the kernel before the first one began (`gap`), from then to the end of the last one (`span`), the
-time of all workgroups together (`work`), and what the span is longer than an even share of the work (`uneven`).
+Each workgroup of each kernel notes the processor's time stamp when it begins and when it ends (x86-64). Printed are
+medians over half of the runs, the faster one, in microseconds: how long after the last workgroup of the kernel before
+the first one began (`gap`), from then to the end of the last one (`span`), the time of all workgroups together
+(`work`), and what the span is longer than an even share of the work (`uneven`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 from iree.compiler import ir as mlir
-from iree.compiler.dialects import arith
 
 import mnetdsl
 from mnetdsl.backends.iree.compiler import compile_mlir
@@ -34,8 +33,8 @@ from mnetdsl.bench.float_module import behind_preprocessing
 from mnetdsl.bench.int8_module import random_inputs
 from mnetdsl.cli.console import print_table
 
-NOTED = 3
-"""Numbers of a workgroup: its first time stamp, its last one, its processor."""
+NOTED = 2
+"""Numbers of a workgroup: its first time stamp, its last one."""
 WARM_UP = 150
 """Runs before the first that counts."""
 
@@ -64,12 +63,11 @@ class Stamped:
 
     def emit(self, group: tuple[Position, Position], *memories: Memory) -> None:
         *others, notes = memories
-        long, word = (mlir.IntegerType.get_signless(bits) for bits in (64, 32))
+        long = mlir.IntegerType.get_signless(64)
         at = (group[0] + group[1] * self.grid[0]) * NOTED
         notes.store_scalar(intrinsic("llvm.readcyclecounter", [], long), at)
         self.kernel.emit(group, *others)
         notes.store_scalar(intrinsic("llvm.readcyclecounter", [], long), at + 1)
-        notes.store_scalar(arith.extui(long, intrinsic("llvm.x86.rdpid", [], word)), at + 2)
 
 
 class Stamping(Executables):
