@@ -32,8 +32,8 @@ def copy(source: Memory, target: Memory, count: int, lanes: int) -> None:
 
 
 def clear(target: Memory, channels: int, pitch: int, lanes: int) -> None:
-    """0 in all vectors that hold what pads a row, and in the channels beside it."""
-    for at in range(channels // lanes * lanes, pitch, lanes):
+    """0 in all vectors that hold what pads a row, and in the channels beside it; nothing where nothing pads it."""
+    for at in range(channels // lanes * lanes, pitch, lanes) if channels < pitch else ():
         target.store(filled(0.0, vector_type(lanes)), at)
 
 
