@@ -65,20 +65,24 @@ class Roads:
         self._shop = shop
         self._layers = layers
         self._stored = stored
-        self.taken: list[Road] = []
+        self._taken: dict[Op, Road | None] = {}
         self._joins = {op: join for join in joins for op in join.layers}
+
+    @property
+    def taken(self) -> list[Road]:
+        return [road for road in self._taken.values() if road is not None]
 
     def take(self, op: Op) -> bool:
         """Emits `op` by an own kernel where it has one; else nothing is emitted, and the caller takes linalg."""
         join = self._joins.get(op)
         if join is not None:
+            self._taken[op] = None  # its place among the others, which may stand between joined layers
             if op is join.layers[-1]:
                 name = join.emit()
                 names = tuple(each.name for each in join.layers)
-                self.taken += [Road(each.location, each.opcode, name, joined=names) for each in join.layers]
+                self._taken |= {each: Road(each.location, each.opcode, name, joined=names) for each in join.layers}
             return True
-        road = self._road(op)
-        self.taken.append(road)
+        road = self._taken[op] = self._road(op)
         return road.kernel is not None
 
     def _road(self, op: Op) -> Road:

@@ -249,6 +249,17 @@ def test_a_map_that_is_a_result_is_not_sliced_away() -> None:
     assert [road.joined for road in emitted.roads if road.location.name == first.name] == [()]
 
 
+def test_roads_keep_the_graphs_order_where_others_stand_between_joined_layers() -> None:
+    maker = CaseMaker("between")
+    x = maker.op("conv2d", {"input": maker.fresh(14, 14, 416), "filter": maker.weights(1, 1, 416, 192)})
+    maker.output(maker.op("tanh", {"input": maker.fresh(14, 14, 192)}), "between")
+    x = maker.op("depthwise_conv2d", {"input": x, "filter": maker.weights(3, 3, 192, 1)}, padding=(1, 1, 1, 1))
+    maker.output(x, "joined")
+    roads = emission.emit(maker.module, isa=ISAS[0], threads=2).roads
+    assert [road.opcode for road in roads] == ["conv2d", "tanh", "depthwise_conv2d"]
+    assert [len(road.joined) for road in roads] == [2, 0, 2]
+
+
 def joins(network: str, threads: int | None) -> list[str]:
     module = mnetdsl.load(network).with_weights("random:1").optimized()
     roads = emission.emit(module, isa=ISAS[0], threads=threads).roads
