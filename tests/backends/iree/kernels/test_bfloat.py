@@ -26,6 +26,7 @@ from mnetdsl.diagnostics import ExitCode, MnetError
 from mnetdsl.interpreter import run
 from mnetdsl.ir.core import Module
 from mnetdsl.passes.context import Remark
+from tests.backends.iree.cases.maker import CaseMaker
 from tests.backends.iree.harness import Array, inputs_of
 from tests.backends.iree.kernels.test_layers import elementwise_layers, random_layers
 
@@ -104,6 +105,25 @@ def test_random_filters_are_exact_on_rounded_numbers(bfloat: Bfloat, seed: int) 
 def test_elementwise_layers_and_pools_round_what_they_hand_on(bfloat: Bfloat) -> None:
     require_bfloat(bfloat)
     assert max(differences(elementwise_layers(), bfloat).values()) < 2**-6
+
+
+@ROWS
+def test_layers_without_a_filter_read_and_hand_on_rounded_maps(bfloat: Bfloat) -> None:
+    require_bfloat(bfloat)
+    maker = CaseMaker("unfiltered")
+    image = maker.fresh(6, 6, 21)
+    x = maker.op("conv2d", {"input": image, "filter": maker.weights(1, 1, 21, 40)}, activation="relu6")
+    small = maker.op("max_pool", {"input": x}, kernel=(2, 2), strides=(2, 2))
+    large = maker.op("resize", {"input": small}, size=(6, 6))
+    joined = maker.op("concat", {"inputs": [x, large, image]}, axis=3)
+    y = maker.op("conv2d", {"input": joined, "filter": maker.weights(1, 1, 101, 19)})
+    keys = maker.op("reshape", {"input": y}, shape=(36, 19))
+    scores = maker.op("matmul", {"left": keys, "right": keys}, transpose="right", scale=0.05)
+    values = maker.op("matmul", {"left": maker.op("softmax", {"input": scores}), "right": keys})
+    tokens = maker.op("reshape", {"input": values}, shape=(6, 6, 19))
+    maker.output(maker.op("conv2d", {"input": tokens, "filter": maker.weights(1, 1, 19, 8)}), "result")
+    maker.output(joined, "joined")
+    assert max(differences(maker.module, bfloat).values()) < 2**-4
 
 
 @ROWS
