@@ -32,16 +32,18 @@ def module_of(build: Build, seed: int = 5) -> Module:
     return maker.module
 
 
-def check(module: Module, row: str, monkeypatch: pytest.MonkeyPatch, batch: int = 2) -> None:
+def check(module: Module, row: str, request: pytest.FixtureRequest, batch: int = 2) -> None:
     """Every layer has a kernel of ours on `row`, and the interpreter's bits; the last two of the inputs are all lowest
     and all highest numbers."""
-    target = target_of(row, monkeypatch)
+    target = target_of(row, request.getfixturevalue("monkeypatch"))
     roads = emit(module, isa=isa_of(target)).roads
     assert [f"{road.location.name}: {road.reason}" for road in roads if road.kernel is None] == []
     if "x86" in ROWS[row][0]:
         missing = lacking(recorded(features_of(target.flags)))
         if missing:
             pytest.skip(f"this processor lacks {', '.join(missing)}")
+    else:
+        request.getfixturevalue("aarch64")
     inputs = inputs_of(module, batch + 2)
     for array in inputs.values():
         if array.dtype.kind in "iu":

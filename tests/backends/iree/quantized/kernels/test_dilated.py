@@ -34,5 +34,5 @@ def dilated(maker: QuantizedMaker) -> list[Value]:
 
 
 @pytest.mark.parametrize("row", EVERY_ROW)
-def test_dilated_windows_have_the_interpreters_bits(row: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    check(module_of(dilated), row, monkeypatch)
+def test_dilated_windows_have_the_interpreters_bits(row: str, request: pytest.FixtureRequest) -> None:
+    check(module_of(dilated), row, request)

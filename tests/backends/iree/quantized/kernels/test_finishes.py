@@ -42,8 +42,8 @@ def unusual(maker: QuantizedMaker) -> list[Value]:
 
 
 @pytest.mark.parametrize("row", EVERY_ROW)
-def test_unusual_factors_have_the_interpreters_bits(row: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    check(module_of(unusual), row, monkeypatch)
+def test_unusual_factors_have_the_interpreters_bits(row: str, request: pytest.FixtureRequest) -> None:
+    check(module_of(unusual), row, request)
 
 
 def test_what_float32_cannot_sum_is_summed_in_fixed_point() -> None:

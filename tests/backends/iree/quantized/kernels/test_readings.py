@@ -51,5 +51,5 @@ def converted(maker: QuantizedMaker) -> list[Value]:
 
 @pytest.mark.parametrize("row", EVERY_ROW)
 @pytest.mark.parametrize("layers", [pooled, shares, converted])
-def test_layers_have_the_interpreters_bits(layers: Any, row: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    check(module_of(layers), row, monkeypatch)
+def test_layers_have_the_interpreters_bits(layers: Any, row: str, request: pytest.FixtureRequest) -> None:
+    check(module_of(layers), row, request)

@@ -72,13 +72,13 @@ def resized(maker: QuantizedMaker) -> list[Value]:
 
 
 @pytest.mark.parametrize("row", EVERY_ROW)
-def test_bytes_that_move_are_the_interpreters(row: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    check(module_of(moved), row, monkeypatch)
+def test_bytes_that_move_are_the_interpreters(row: str, request: pytest.FixtureRequest) -> None:
+    check(module_of(moved), row, request)
 
 
 @pytest.mark.parametrize("row", EVERY_ROW)
-def test_maps_in_another_size_have_the_interpreters_bits(row: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    check(module_of(resized), row, monkeypatch)
+def test_maps_in_another_size_have_the_interpreters_bits(row: str, request: pytest.FixtureRequest) -> None:
+    check(module_of(resized), row, request)
 
 
 def test_runs_that_follow_each_other_on_both_sides_are_one() -> None:
