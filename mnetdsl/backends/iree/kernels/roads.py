@@ -90,7 +90,7 @@ class Roads:
         own = (self._stored if quantized else self._layers).get(op.opcode)
         if own is None:
             return Road(op.location, op.opcode, None, f"`{op.opcode}` has no own kernel")
-        if not quantized and not op.type.element.is_float:
+        if not any(quantized or value.type.element.is_float for value in (op.result, *op.operands[:1])):
             return Road(op.location, op.opcode, None, f"it computes {op.type.element.value}")
         taken = own(self._shop, op)
         if isinstance(taken, Unsuitable):

@@ -1,4 +1,4 @@
-"""Kernels that reduce each pixel's channels to a number or two: softmax and layer normalization.
+"""Kernels that reduce each pixel's channels to a number or two: softmax, layer normalization, argmax.
 
 input, output [rows, pitch], of which the first `channels` of a row count: what pads a row of the input is in no
 sum, and what pads one of the output is 0.
@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+from iree.compiler import ir as mlir
 from iree.compiler.dialects import arith, math
 
 from mnetdsl.backends.iree.kernels.blocking import share
@@ -19,6 +21,7 @@ from mnetdsl.backends.iree.kernels.language import (
     Position,
     accumulate,
     across,
+    as_value,
     filled,
     first_lanes,
     least,
@@ -159,6 +162,53 @@ class LayerNorm(_Rows):
             return known
 
         self.along(factor, normalized)
+
+
+@dataclass(frozen=True)
+class Argmax(_Rows):
+    """The first channel with a row's largest number, or with NaN where there is one.  output i32 [rows]"""
+
+    @property
+    def name(self) -> str:
+        return f"argmax_{self.rows}x{self.channels}"
+
+    @property
+    def inputs(self) -> tuple[Buffer, ...]:
+        return (Buffer(self.rows * self.pitch),)
+
+    @property
+    def outputs(self) -> tuple[Buffer, ...]:
+        return (Buffer(self.rows, "i32"),)
+
+    def emit(self, group: tuple[Position, Position], *memories: Memory) -> None:
+        source, target = memories
+        rows = -(-self.rows // self.grid[0])
+        first = group[0] * rows
+        with loop(first, least(first + rows, self.rows)) as row:
+            target.store_scalar(self._first(source.from_(row * self.pitch)), row)
+
+    def _first(self, source: Memory) -> MlirValue:
+        lanes, word = self.lanes, mlir.IntegerType.get_signless(32)
+        words = mlir.VectorType.get([lanes], word)
+
+        def largest(at: Position, count: int, known: MlirValue) -> MlirValue:
+            return arith.maximumf(known, self.kept(source.vector(at, lanes), count, LOWEST))
+
+        lanewise = self.along(filled(LOWEST, vector_type(lanes)), largest)
+        highest = spread(across(lanewise, arith.maximumf), lanes)
+        none = arith.constant(words, mlir.DenseElementsAttr.get(np.full(lanes, self.channels, np.int32), type=words))
+        steps = arith.constant(words, mlir.DenseElementsAttr.get(np.arange(lanes, dtype=np.int32), type=words))
+
+        def lowest(at: Position, count: int, known: MlirValue) -> MlirValue:
+            x = source.vector(at, lanes)
+            found = arith.ori(
+                arith.cmpf(arith.CmpFPredicate.OEQ, x, highest), arith.cmpf(arith.CmpFPredicate.UNO, x, x)
+            )
+            channel = arith.addi(spread(arith.index_cast(word, as_value(at)), lanes), steps)
+            # What pads the row lies behind all channels, and `none` is the first place behind them.
+            return arith.minsi(known, arith.minsi(arith.select(found, channel, none), none))
+
+        return across(self.along(none, lowest), arith.minsi)
 
 
 def _larger(left: MlirValue, right: MlirValue) -> MlirValue:

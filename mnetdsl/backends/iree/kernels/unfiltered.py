@@ -26,6 +26,7 @@ from mnetdsl.backends.iree.kernels.packing import pad_last
 from mnetdsl.backends.iree.kernels.pointwise import Pointwise
 from mnetdsl.backends.iree.kernels.pools import Pool as PoolKernel
 from mnetdsl.backends.iree.kernels.resize import Bilinear, Nearest
+from mnetdsl.backends.iree.kernels.rows import Argmax as ArgmaxKernel
 from mnetdsl.backends.iree.kernels.rows import LayerNorm as LayerNormKernel
 from mnetdsl.backends.iree.kernels.rows import Softmax as SoftmaxKernel
 from mnetdsl.backends.iree.kernels.spread import BatchNorm as BatchNormKernel
@@ -37,6 +38,7 @@ from mnetdsl.backends.iree.kernels.workshop import reshape as same_bytes
 from mnetdsl.backends.iree.layout import Packed, stored_as
 from mnetdsl.backends.iree.tensors import MlirValue
 from mnetdsl.ir.core import Op, Value
+from mnetdsl.ir.ops.argmax import Argmax
 from mnetdsl.ir.ops.batch_norm import BatchNorm
 from mnetdsl.ir.ops.elementwise import Elementwise
 from mnetdsl.ir.ops.layer_norm import LayerNorm
@@ -93,6 +95,16 @@ def batch_norm(shop: Workshop, op: Op) -> str | Unsuitable:
     kernel = BatchNormKernel(prod(op.type.shape[:-1]), width, shop.isa.lanes)
     packed = shop.scope.prepared(f"{op.name}.packed_gain", pad_last(gain, width))
     return shop.run(op, kernel, [_floats(shop, op.input), mean, packed, offset])
+
+
+def argmax(shop: Workshop, op: Op) -> str | Unsuitable:
+    """Integers, which nothing pads."""
+    assert isinstance(op, Argmax)
+    shape = op.input.type.shape
+    kernel = ArgmaxKernel(prod(shape[:-1]), shape[-1], shop.width(op.input), shop.isa.lanes)
+    (result,) = shop.executables.dispatch(kernel, [_floats(shop, op.input)])
+    shop.scope.bind_packed(op.result, Packed(result, op.type.shape[-1]))
+    return kernel.name
 
 
 def normalize(shop: Workshop, op: Op) -> str | Unsuitable:
@@ -271,6 +283,7 @@ UNFILTERED_LAYERS: dict[str, OwnLayer] = {
     "softmax": softmax,
     "layer_norm": layer_norm,
     "batch_norm": batch_norm,
+    "argmax": argmax,
     "normalize": normalize,
     "max_pool": pool,
     "avg_pool": pool,

@@ -11,7 +11,6 @@ from tests.backends.iree.harness import all_operations
 from tests.backends.iree.kernels.test_layers import wrong_outputs
 
 WITHOUT_KERNEL = {
-    "`argmax` has no own kernel",
     "its window is dilated",
     "each of its channels has 2 kernels",
     "each of its channels has 3 kernels",

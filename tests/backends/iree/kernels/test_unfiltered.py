@@ -60,6 +60,9 @@ def test_reductions_along_channels(isa: Isa) -> None:
         x = behind(maker, *shape)
         maker.output(maker.op("softmax", {"input": maker.op("relu", {"input": maker.fresh(*shape)})}), f"relu{shape}")
         maker.output(maker.op("softmax", {"input": x}), f"softmax{shape}")
+        maker.output(maker.op("argmax", {"input": x}), f"argmax{shape}")
+        equal = maker.op("relu", {"input": maker.fresh(*shape)})
+        maker.output(maker.op("argmax", {"input": equal}), f"argmax{shape} of equal numbers")
         operands = {"input": x, "scale": maker.weights(shape[-1]), "offset": maker.weights(shape[-1])}
         if shape[-1] > 1:
             maker.output(maker.op("layer_norm", operands, epsilon=1e-3), f"norm{shape}")
