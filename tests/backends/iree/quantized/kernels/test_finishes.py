@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,7 @@ from mnetdsl.backends.iree.emission import emit
 from mnetdsl.backends.iree.kernels.machine import isa_of
 from mnetdsl.backends.iree.targets import TARGETS
 from mnetdsl.ir.core import Value
+from mnetdsl.ir.ops.constant import Constant
 from mnetdsl.ir.types import ElementType
 from tests.backends.iree.quantized.cases import I8, U8, QuantizedMaker, storage
 from tests.backends.iree.quantized.kernels.byte_harness import EVERY_ROW, check, module_of
@@ -19,7 +22,7 @@ def unusual(maker: QuantizedMaker) -> list[Value]:
     found = []
     for source, scales, activation in ((I8, 0, "none"), (U8, 1, "none"), (I8, 0, "relu")):
         stored = storage(source.element, 0.02, -5 if source is I8 else 122)
-        layers = (
+        layers: tuple[tuple[str, Value, tuple[int, ...], dict[str, Any]], ...] = (
             ("conv2d", maker.fresh(source, 5, 5, 24), (1, 1, 24, 35), {}),
             ("conv2d", maker.fresh(source, 5, 6, 3), (3, 3, 3, 20), {"padding": (1, 1, 1, 1)}),
             ("depthwise_conv2d", maker.fresh(source, 6, 5, 19), (3, 3, 19, 1), {"padding": (1, 1, 1, 1)}),
@@ -28,7 +31,10 @@ def unusual(maker: QuantizedMaker) -> list[Value]:
         for opcode, value, filter, attributes in layers:
             layer = maker.layer(opcode, value, filter, stored, scales=scales, activation=activation, **attributes)
             found.append(layer)
-            scale = layer.producer.operand_group("filter_scale")[0].producer.resource
+            assert layer.producer is not None
+            constant = layer.producer.operand_group("filter_scale")[0].producer
+            assert isinstance(constant, Constant)
+            scale = constant.resource
             array = maker.module.resources[scale]
             spread = 2.0 ** maker.random.integers(-26, 5, array.shape) if array.size > 1 else np.ones(1) / 64
             maker.module.resources[scale] = (np.float32(0.4) * spread).astype(np.float32)

@@ -66,8 +66,16 @@ def resized(maker: QuantizedMaker) -> list[Value]:
             source = maker.fresh(stored, *before, channels)
             for method in ("nearest", "bilinear"):
                 for corners, centers in ((False, False), (True, False), (False, True)):
-                    settings = {"method": method, "align_corners": corners, "half_pixel_centers": centers}
-                    found.append(maker.op("resize", {"input": source}, size=after, **settings))
+                    found.append(
+                        maker.op(
+                            "resize",
+                            {"input": source},
+                            size=after,
+                            method=method,
+                            align_corners=corners,
+                            half_pixel_centers=centers,
+                        )
+                    )
     return found
 
 
