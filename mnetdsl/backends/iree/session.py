@@ -84,18 +84,21 @@ class Session:
 
     def _download(self, views: Sequence[Any]) -> list[bytes]:
         """Copies through buffers that the host can see: device memory need not be, and the runtime's own `to_host`
-        imports host pointers whose alignment not every Vulkan driver (lavapipe) accepts. The copies follow each other
-        on the device and are waited for once: a wait takes milliseconds."""
-        done = self._device.create_semaphore(0)
-        targets = []
-        for index, view in enumerate(views):
+        imports host pointers whose alignment not every Vulkan driver (lavapipe) accepts. All copies are on their way
+        before the first is waited for: a wait takes milliseconds. Each has a semaphore of its own. Where they follow
+        each other on one, IREE 3.13 sometimes signals it late, and Mesa gives the device up as lost."""
+        targets, fences = [], []
+        for view in views:
             source = view.get_buffer()
             target = self._device.allocator.allocate_buffer(
                 memory_type=runtime.MemoryType.HOST_VISIBLE | runtime.MemoryType.HOST_COHERENT,
                 allowed_usage=runtime.BufferUsage.TRANSFER | runtime.BufferUsage.MAPPING,
                 allocation_size=source.byte_length(),
             )
-            self._device.queue_copy(source, target, [(done, index)], [(done, index + 1)])
+            done = self._device.create_semaphore(0)
+            self._device.queue_copy(source, target, [(done, 0)], [(done, 1)])
             targets.append(target)
-        runtime.HalFence.create_at(done, len(views)).wait()
+            fences.append(runtime.HalFence.create_at(done, 1))
+        for fence in fences:
+            fence.wait()
         return [target.map().asarray((target.byte_length(),), np.dtype(np.uint8)).tobytes() for target in targets]
