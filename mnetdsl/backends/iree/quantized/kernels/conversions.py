@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from iree.compiler.dialects import arith, math
 
@@ -15,9 +16,12 @@ from mnetdsl.backends.iree.quantized.quantize import FARTHEST
 
 
 @dataclass(frozen=True)
-class ByteDequantize:
-    """(q - zero) * scale of unsigned bytes. input, output [size]; size is a multiple of the lanes."""
+class _Conversion:
+    """input, output [size]; size is a multiple of the lanes. A kind says its name and both elements."""
 
+    KIND: ClassVar[str]
+    SOURCE: ClassVar[str]
+    TARGET: ClassVar[str]
     size: int
     lanes: int
     zero: int
@@ -26,7 +30,7 @@ class ByteDequantize:
 
     @property
     def name(self) -> str:
-        return f"bytes_dequantize_{self.size}"
+        return f"bytes_{self.KIND}_{self.size}"
 
     @property
     def grid(self) -> Grid:
@@ -34,56 +38,43 @@ class ByteDequantize:
 
     @property
     def inputs(self) -> tuple[Buffer, ...]:
-        return (Buffer(self.size, "i8"),)
+        return (Buffer(self.size, self.SOURCE),)
 
     @property
     def outputs(self) -> tuple[Buffer, ...]:
-        return (Buffer(self.size),)
+        return (Buffer(self.size, self.TARGET),)
 
     def emit(self, group: tuple[Position, Position], *memories: Memory) -> None:
         source, target = memories
         size = -(-(self.size // self.lanes) // self.grid[0]) * self.lanes
-        floats = vector_type(self.lanes)
         with loop(group[0] * size, least(group[0] * size + size, self.size), self.lanes) as at:
-            numbers = widened(source.vector(at, self.lanes))
-            steps = arith.sitofp(floats, arith.subi(numbers, splat(self.zero, numbers.type)))
-            target.store(arith.mulf(steps, filled(self.scale, floats)), at)
+            target.store(self.converted(source.vector(at, self.lanes)), at)
+
+    def converted(self, numbers: MlirValue) -> MlirValue:
+        """A vector as the other kind of number."""
+        raise NotImplementedError
 
 
-@dataclass(frozen=True)
-class ByteQuantize:
-    """x / scale to the nearest step, a half away from zero, plus `zero`, as an unsigned byte; NaN becomes `zero`.
-    input, output [size]; size is a multiple of the lanes."""
+class ByteDequantize(_Conversion):
+    """(q - zero) * scale of unsigned bytes."""
 
-    size: int
-    lanes: int
-    zero: int
-    scale: float
-    workgroups: int = 4
+    KIND, SOURCE, TARGET = "dequantize", "i8", "f32"
 
-    @property
-    def name(self) -> str:
-        return f"bytes_quantize_{self.size}"
+    def converted(self, numbers: MlirValue) -> MlirValue:
+        floats, wide = vector_type(self.lanes), widened(numbers)
+        steps = arith.sitofp(floats, arith.subi(wide, splat(self.zero, wide.type)))
+        return arith.mulf(steps, filled(self.scale, floats))
 
-    @property
-    def grid(self) -> Grid:
-        return share(self.size // self.lanes, self.workgroups), 1
 
-    @property
-    def inputs(self) -> tuple[Buffer, ...]:
-        return (Buffer(self.size),)
+class ByteQuantize(_Conversion):
+    """x / scale to the nearest step, a half away from zero, plus `zero`, as an unsigned byte; NaN becomes `zero`."""
 
-    @property
-    def outputs(self) -> tuple[Buffer, ...]:
-        return (Buffer(self.size, "i8"),)
+    KIND, SOURCE, TARGET = "quantize", "f32", "i8"
 
-    def emit(self, group: tuple[Position, Position], *memories: Memory) -> None:
-        source, target = memories
-        size = -(-(self.size // self.lanes) // self.grid[0]) * self.lanes
+    def converted(self, numbers: MlirValue) -> MlirValue:
         type = vector_of(self.lanes, 32)
-        with loop(group[0] * size, least(group[0] * size + size, self.size), self.lanes) as at:
-            steps = arith.fptosi(type, self._rounded(source.vector(at, self.lanes)))
-            target.store(clamped(arith.addi(steps, splat(self.zero, type)), 0, 255), at)
+        steps = arith.fptosi(type, self._rounded(numbers))
+        return clamped(arith.addi(steps, splat(self.zero, type)), 0, 255)
 
     def _rounded(self, x: MlirValue) -> MlirValue:
         """Each step but the division is exact."""
