@@ -35,6 +35,7 @@ from mnetdsl.ir.location import Location
 from mnetdsl.ir.ops.constant import Constant
 
 FUNCTION = "main"
+DEVICE = "device"
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ def emit(
     observe: Collection[str] = (),
     isa: Isa | None = None,
     *,
+    device: str | None = None,
     simt: bool = False,
     simt_kernels: bool = False,
     bfloat: Bfloat | None = None,
@@ -57,10 +59,10 @@ def emit(
     executables: Callable[[Any], Executables] = Executables,
 ) -> Emitted:
     """The module as MLIR. `observe` names layers whose results are returned as well; `isa` is what own kernels are
-    made for, None for none of them; `simt` is for targets of that kind, `simt_kernels` lets their layers
-    run by own kernels as well. `bfloat` lets own kernels store maps in bfloat16 and says how to multiply it.
-    `threads` is how many will run the module, None where nobody knows. `executables` makes what holds the own kernels
-    of a module; its results follow those of the function.
+    made for, None for none of them. `device` is as in `targets.IreeTarget`; `simt` is for targets of that kind,
+    `simt_kernels` lets their layers run by own kernels as well. `bfloat` lets own kernels store maps in bfloat16 and
+    says how to multiply it. `threads` is how many will run the module, None where nobody knows. `executables` makes
+    what holds the own kernels of a module; its results follow those of the function.
 
     Raises `MnetError` where weights are missing (MN0720) or do not fit (MN0721), and `KeyError` for a layer that does
     not exist.
@@ -69,8 +71,29 @@ def emit(
     observed = observed_layers(module, observe)
     with mlir.Context(), _location(Location(module.name)):
         built, roads = _build(module, observed, isa, bfloat, simt, simt_kernels, chaining_for(threads), executables)
+        if device is not None:
+            _place(built, device)
         text: str = built.operation.get_asm(enable_debug_info=True)
     return Emitted(text, roads)
+
+
+def _place(built: Any, device: str) -> None:
+    """Lets all of the module run on the first queue of `device`.
+
+    Left to choose, IREE 3.13 allocates on one queue of a Vulkan device and computes on the other. Of the two threads
+    behind them either wakes the one that computes, by the next value of a semaphore; both at once may signal it out of
+    order, and Mesa then gives the device up as lost.
+    """
+    attributes = {
+        "sym_name": mlir.StringAttr.get(DEVICE),
+        "sym_visibility": mlir.StringAttr.get("private"),
+        "type": mlir.TypeAttr.get(mlir.Type.parse("!hal.device")),
+        "initial_value": mlir.Attribute.parse(device),
+    }
+    with mlir.InsertionPoint.at_block_begin(built.body):
+        mlir.Operation.create("util.global", attributes=attributes)
+    first = mlir.Attribute.parse(f"#hal.device.affinity<@{DEVICE}, [0]>")
+    built.operation.attributes["stream.affinity.default"] = first
 
 
 def observed_layers(module: Module, observe: Collection[str]) -> list[Op]:

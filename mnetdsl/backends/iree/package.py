@@ -74,7 +74,16 @@ def generate(
     isa = isa_of(flags)
     simt_kernels = flags.simt and flags.own_kernels
     bfloat = bfloat_of(flags) if precision == "bf16" else None
-    emitted = emit(module, observe, isa, simt=flags.simt, simt_kernels=simt_kernels, bfloat=bfloat, threads=threads)
+    emitted = emit(
+        module,
+        observe,
+        isa,
+        device=flags.device,
+        simt=flags.simt,
+        simt_kernels=simt_kernels,
+        bfloat=bfloat,
+        threads=threads,
+    )
     vmfb = compile_mlir(emitted.text, name, flags)
     results = [PortInfo.of(port) for port in graph.outputs]
     results += [PortInfo(op.name, op.type.shape, op.type.element.value, {}) for op in layers]

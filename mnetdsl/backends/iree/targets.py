@@ -9,6 +9,9 @@ from dataclasses import dataclass
 class IreeTarget:
     """`flags` go to iree-compile as they are; `driver` is the runtime's name of the device.
 
+    `device` is the attribute `#hal.device.target` where the module itself names its device, on whose first queue all of
+    it then runs; else `flags` name it.
+
     `isolated` runs the module in a process of its own: what crashes, a GPU driver above all, takes only that with it.
     `own_kernels` lets layers run by kernels of ours, as far as the processor has a row in `kernels.isa` or is `simt`.
     `simt` computes by many scalar invocations, on 32-bit integers and float32.
@@ -18,6 +21,7 @@ class IreeTarget:
     name: str
     flags: tuple[str, ...]
     driver: str
+    device: str | None = None
     isolated: bool = False
     own_kernels: bool = False
     simt: bool = False
@@ -71,15 +75,15 @@ TARGETS: dict[str, IreeTarget] = {
         # Level 1: levels 2 and 3 fuse the squeeze-and-excite product into code that computes wrong on lavapipe.
         IreeTarget(
             "iree-vulkan",
-            (f"--iree-hal-target-device={PORTABLE_VULKAN}", "--iree-opt-level=O1"),
+            ("--iree-opt-level=O1",),
             driver=VULKAN,
+            device=PORTABLE_VULKAN,
             isolated=True,
             simt=True,
         ),
         IreeTarget(
             "iree-vulkan:simt",
             (
-                f"--iree-hal-target-device={PORTABLE_VULKAN}",
                 "--iree-opt-level=O1",
                 # Joined, buffers begin where only the kernel's code knows, which IREE 3.13 does not translate for ours.
                 "--iree-scheduling-optimize-bindings=false",
@@ -89,6 +93,7 @@ TARGETS: dict[str, IreeTarget] = {
                 "--iree-opt-const-eval=false",
             ),
             driver=VULKAN,
+            device=PORTABLE_VULKAN,
             isolated=True,
             own_kernels=True,
             simt=True,

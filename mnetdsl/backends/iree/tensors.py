@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 from iree.compiler import ir as mlir
-from iree.compiler.dialects import arith, linalg, tensor, util
+from iree.compiler.dialects import arith, iree_tensor_ext, linalg, tensor
 from numpy.typing import NDArray
 
 from mnetdsl.ir.types import ElementType, Shape, TensorType
@@ -130,7 +130,7 @@ def reduced(
 
 def unfused(value: MlirValue) -> MlirValue:
     """`value` in memory: IREE joins nothing before it with anything behind it into one loop."""
-    return util.OptimizationBarrierOp([value.type], [value]).results[0]
+    return iree_tensor_ext.compute_barrier_start(value.type, value, [])
 
 
 def padded(value: MlirValue, padding: Sequence[int], border: float) -> MlirValue:

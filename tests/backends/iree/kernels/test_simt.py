@@ -74,7 +74,7 @@ def test_tiles_pass_through_memory_of_the_workgroup() -> None:
     assert "#gpu.address_space<workgroup>" in text
     assert "gpu.barrier" in text
     assert "simt" not in emission.emit(module, simt=True).text
-    assert "storage = b32|b16|b8, subgroup = none" in TARGETS[TARGET].flags[0], "nothing but baseline Vulkan is used"
+    assert "storage = b32|b16|b8, subgroup = none" in str(TARGETS[TARGET].device), "nothing but baseline Vulkan is used"
 
 
 @pytest.mark.slow
