@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 
 import mnetdsl
 from mnetdsl.api import Network
+from mnetdsl.cli.script import run_script
 from mnetdsl.evaluate import Pairing, Share, pair, ranks, read_labels
 from mnetdsl.files import write_folder, write_whole
 from mnetdsl.importers.tflite import import_tflite
@@ -241,4 +243,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from benchmarks.mcu import imported, made_up
 from mnetdsl.backends.c import Options, generate
 from mnetdsl.backends.qemu.machines import MACHINES
 from mnetdsl.backends.qemu.measurement import measure
+from mnetdsl.cli.script import run_script
 from mnetdsl.cost.instructions import Cost, Work, expected, forget
 from mnetdsl.images import random_input
 from mnetdsl.interpreter.quantized.grids import grid
@@ -230,4 +232,4 @@ def text(model: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main))

@@ -32,6 +32,7 @@ from mnetdsl.bench.engines import calm_scheduling
 from mnetdsl.bench.float_module import behind_preprocessing
 from mnetdsl.bench.int8_module import random_inputs
 from mnetdsl.cli.console import print_table
+from mnetdsl.cli.script import count, run_script
 
 NOTED = 2
 """Numbers of a workgroup: its first time stamp, its last one."""
@@ -87,8 +88,8 @@ class Stamping(Executables):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("network")
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--runs", type=int, default=60)
+    parser.add_argument("--threads", type=count, nargs="+", default=[1, 2])
+    parser.add_argument("--runs", type=count, default=60)
     asked = parser.parse_args()
     for threads in asked.threads:
         profile(asked.network, threads, asked.runs)
@@ -145,4 +146,4 @@ def _ticks_a_microsecond(resident: Resident, kernels: int) -> float:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))

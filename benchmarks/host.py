@@ -22,6 +22,7 @@ from mnetdsl.backends.iree import why_no_bfloat
 from mnetdsl.bench import Request
 from mnetdsl.bench.host import measure
 from mnetdsl.cli.console import print_table
+from mnetdsl.cli.script import count, counts, run_script
 from mnetdsl.ir.core import Module
 from mnetdsl.passes.pipelines import optimize
 
@@ -35,18 +36,17 @@ ENGINES = {"f32": ALL, "int8": ALL, "bf16": ("openvino",)}
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--network", nargs="+", default=list(NETWORKS))
-    parser.add_argument("--threads", default="1,2")
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--threads", type=counts, default="1,2")
+    parser.add_argument("--rounds", type=count, default=9)
     parser.add_argument("--precision", nargs="+", choices=list(ENGINES), default=list(ENGINES))
     asked = parser.parse_args()
-    threads = tuple(int(word) for word in asked.threads.split(","))
     RESULTS.mkdir(exist_ok=True)
     for precision in asked.precision:
         if precision == "bf16" and (reason := why_no_bfloat("iree-cpu")) is not None:
             print(f"bf16 is left out: {reason}")
             continue
         for name in asked.network:
-            measure_one(name, precision, threads, asked.rounds)
+            measure_one(name, precision, asked.threads, asked.rounds)
 
 
 def measure_one(name: str, precision: str, threads: tuple[int, ...], rounds: int) -> None:
@@ -71,7 +71,7 @@ def measure_one(name: str, precision: str, threads: tuple[int, ...], rounds: int
     print("\n" + "\n".join(report.notes()), end="\n\n")
     sys.stdout.flush()
     suffix = "" if precision == "f32" else f"_{precision}"
-    (RESULTS / f"host_{name}{suffix}.json").write_text(json.dumps(report.to_json(), indent=2) + "\n")
+    (RESULTS / f"host_{Path(name).stem}{suffix}.json").write_text(json.dumps(report.to_json(), indent=2) + "\n")
 
 
 def _written(name: str, precision: str, folder: Path) -> Module | None:
@@ -81,4 +81,4 @@ def _written(name: str, precision: str, folder: Path) -> Module | None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main))

@@ -18,6 +18,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,9 @@ from itertools import chain
 from pathlib import Path
 from statistics import median
 from typing import Any
+
+from mnetdsl.bench.host import check_engines
+from mnetdsl.cli.script import count, run_script
 
 RESULTS = Path(__file__).parent / "results"
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -110,8 +114,10 @@ def measure(network: str, rounds: int, runs: int, folder: Path) -> dict[str, Any
         for name in order:
             command = [sys.executable, __file__, "--network", network, "--runs", str(runs), "--work", name, str(folder)]
             finished = subprocess.run(
-                command, env={**os.environ, **ONE_THREAD}, stdout=subprocess.PIPE, text=True, check=True
+                command, env={**os.environ, **ONE_THREAD}, stdout=subprocess.PIPE, text=True, check=False
             )
+            if finished.returncode:
+                raise SystemExit(finished.returncode)  # it has said why
             answer = json.loads(finished.stdout.splitlines()[-1])
             wall[name].append(answer["wall"])
             cpu[name].append(answer["cpu"])
@@ -177,13 +183,15 @@ def processor() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--network", default="mobilenet_v2", help="a zoo network, all of them, or a .mnet file")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--runs", type=int, default=20, help="timed runs a process")
+    parser.add_argument("--rounds", type=count, default=7)
+    parser.add_argument("--runs", type=count, default=20, help="timed runs a process")
     parser.add_argument("--work", nargs=2, metavar=("CONTENDER", "FOLDER"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.work:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # the process that started this one says that it ends
         work(arguments.work[0], arguments.network, arguments.runs, Path(arguments.work[1]))
         return
+    check_engines((BASELINE,))
     for network in networks(arguments.network):
         compare(network, arguments.rounds, arguments.runs)
 
@@ -213,4 +221,4 @@ def compare(network: str, rounds: int, runs: int) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from typing import Any
 import mnetdsl
 from mnetdsl.backends.qemu.measurement import Measurement, measure
 from mnetdsl.cli.console import print_table
+from mnetdsl.cli.script import run_script
 from mnetdsl.files import write_folder
 from mnetdsl.images import random_input
 from mnetdsl.importers.tflite import import_tflite
@@ -192,4 +194,4 @@ def _number(value: int | None) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main))

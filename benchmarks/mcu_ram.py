@@ -8,9 +8,11 @@ Shapes alone decide, so no weights are needed. Prints the table of docs/microcon
 from __future__ import annotations
 
 import argparse
+import sys
 
 import mnetdsl
 from mnetdsl.backends.c import plan_memory, plan_rows
+from mnetdsl.cli.script import run_script
 from mnetdsl.ir.core import Module
 from mnetdsl.ir.types import ElementType, Quantization, Storage
 from mnetdsl.passes.pipelines import optimize
@@ -62,4 +64,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main))

@@ -82,7 +82,7 @@ def raising(problem: BaseException) -> click.Command:
 
 def run_raising(monkeypatch: pytest.MonkeyPatch, problem: BaseException) -> int:
     monkeypatch.setattr(commands.CommandTable, "get_command", lambda *_: raising(problem))
-    monkeypatch.setattr("mnetdsl.cli.main._silence_stdout", lambda: None)
+    monkeypatch.setattr("mnetdsl.cli.boundary._silence_stdout", lambda: None)
     return main(["new"])
 
 
