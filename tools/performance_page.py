@@ -63,6 +63,7 @@ def rows(folder: Path = RESULTS) -> list[Row]:
 
 def _rows(report: dict[str, Any]) -> Iterator[Row]:
     for one in report["engines"]:
+        low, high = one["ratio_spread"]
         yield Row(
             report["network"],
             report["machine"],
@@ -72,7 +73,8 @@ def _rows(report: dict[str, Any]) -> Iterator[Row]:
             one["precision"],
             one["median_ms"],
             one["ratio"],
-            *one["ratio_spread"],
+            low,
+            high,
             one["cpu_ratio"],
             one["peak_share"],
             one["difference"],
