@@ -28,7 +28,7 @@ import mnetdsl
 from mnetdsl.backends.iree import generate
 from mnetdsl.backends.iree.manifest import Manifest
 
-TARGETS = ("iree-vulkan", "iree-vulkan:simt")
+TARGETS = ("iree-vulkan:linalg", "iree-vulkan:simt")
 
 
 @dataclass(frozen=True)

@@ -421,7 +421,7 @@ class Network:
         inputs = {port.name: np.concatenate([random_input(port, seed) for seed in range(count)]) for port in ports}
         layers: dict[str, NDArray[np.generic]] = {}
         module = self.optimized()
-        if any(op.type.quantization is not None for op in module.graph.operations):
+        if module.quantized:
             interpreter.run(module, inputs, lambda op, array: layers.__setitem__(op.name, array))
         return SelfTest(inputs, interpreter.run(self.module, inputs), layers=layers)
 

@@ -81,6 +81,7 @@ RUNNERS: dict[str, Callable[[Module], Runner]] = {
     "iree-cpu:x86-64-v4": partial(_iree, "iree-cpu:x86-64-v4"),
     "iree-vulkan": partial(_iree, "iree-vulkan"),
     "iree-vulkan:simt": partial(_iree, "iree-vulkan:simt"),
+    "iree-vulkan:linalg": partial(_iree, "iree-vulkan:linalg"),
     **{f"qemu:{core}": partial(_qemu, core) for core in _CORES},
     f"c{ROWS}": partial(_c, rows=True),
     **{f"qemu:{core}{ROWS}": partial(_qemu, core, rows=True) for core in _CORES},

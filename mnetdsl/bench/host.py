@@ -24,7 +24,7 @@ from mnetdsl.bench import Request
 from mnetdsl.bench.engines import ENGINES, OURS, PEAK, WRITERS
 from mnetdsl.bench.float_module import behind_preprocessing
 from mnetdsl.bench.host_report import HostReport, Measured
-from mnetdsl.bench.int8_module import inputs_elsewhere, is_quantized, random_inputs
+from mnetdsl.bench.int8_module import inputs_elsewhere, random_inputs
 from mnetdsl.bench.machine import processor_name
 from mnetdsl.cost.macs import RULES
 from mnetdsl.diagnostics import ExitCode, MnetError, error
@@ -63,7 +63,7 @@ def measure(request: Request) -> HostReport:
         )
     names = (OURS, *(name for name in request.against if name != OURS))
     check_engines(names)
-    quantized = is_quantized(request.module)
+    quantized = request.module.quantized
     if quantized:
         request = replace(request, precision=INT8)
     check_precision(names, request.precision)

@@ -14,10 +14,6 @@ from mnetdsl.ir.core import Module, Op
 Array = NDArray[np.generic]
 
 
-def is_quantized(module: Module) -> bool:
-    return any(op.type.quantization is not None for op in module.graph.operations)
-
-
 def random_inputs(module: Module, seed: int = 1) -> list[Array]:
     """Of one image, every number that an input can have."""
     random = np.random.default_rng(seed)

@@ -50,8 +50,7 @@ def export_files(module: Module, to: str, file: str, *, stored_inputs: bool = Fa
                 help=install(format.extra),
             )
         )
-    quantized = any(op.type.quantization is not None for op in module.graph.operations)
-    return format.files(module if quantized else quantizable(module), file, stored_inputs)
+    return format.files(module if module.quantized else quantizable(module), file, stored_inputs)
 
 
 def _tflite(module: Module, file: str, stored_inputs: bool) -> dict[str, bytes]:

@@ -194,6 +194,11 @@ class Module:
     resources: dict[str, NDArray[np.generic]] = field(default_factory=dict)
     derived: dict[str, Derivation] = field(default_factory=dict)
 
+    @property
+    def quantized(self) -> bool:
+        """Whether any of its tensors is stored as integers with a scale."""
+        return any(op.type.quantization is not None for op in self.graph.operations)
+
     def required(self) -> dict[str, TensorType]:
         """Arrays that a weight file must hold, by name: those that constants read and nothing derives, and those
         that derivations start from."""

@@ -53,8 +53,7 @@ class FoldConstantChannels(Pass):
     needs_weights: ClassVar[bool] = True
 
     def run(self, module: Module, context: Context) -> None:
-        quantized = any(op.type.quantization is not None for op in module.graph.operations)
-        if not quantized:
+        if not module.quantized:
             return
         materialize(module)
         missing = _missing(module)

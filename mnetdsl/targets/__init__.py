@@ -39,8 +39,9 @@ HOSTS: dict[str, str] = {
     "iree-cpu:riscv64": "IREE module for 64-bit RISC-V with the vector extension, Linux",
     "iree-cpu:x86-64-v3": "IREE module for x86-64 with AVX2 and FMA, Linux",
     "iree-cpu:x86-64-v4": "IREE module for x86-64 with AVX-512, Linux",
-    "iree-vulkan": "IREE module (.vmfb) for Vulkan",
-    "iree-vulkan:simt": "the same with kernels of our own, tiled through workgroup memory",
+    "iree-vulkan": "IREE module (.vmfb) for Vulkan, 8-bit layers by kernels of our own",
+    "iree-vulkan:simt": "the same with kernels of our own for all layers",
+    "iree-vulkan:linalg": "the same with code of IREE's for all layers",
 }
 """Targets that are no microcontroller -> what comes out."""
 

@@ -75,9 +75,8 @@ def validate_against(
     """
     for name in on:
         check_backend(name)
-    quantized = any(op.type.quantization is not None for op in module.graph.operations)
-    accepted = 0.0 if quantized else TOLERANCE if tolerance is None else tolerance
-    plain = module if quantized else quantizable(module)
+    accepted = 0.0 if module.quantized else TOLERANCE if tolerance is None else tolerance
+    plain = module if module.quantized else quantizable(module)
     optimized = optimize(module)
     cases = inputs if inputs is not None else _extremes(make_cases(module.graph.inputs, seed))
     check_inputs(module, cases.arrays)
@@ -90,7 +89,7 @@ def validate_against(
         count = f"input {number + 1} of {len(cases.names)}"
         progress(f"TensorFlow Lite: {count}")
         expected = reference.run(chunk, wanted | set(reference.map.outputs.values()))
-        peaks = {} if quantized else _peaks(plain, chunk)
+        peaks = {} if module.quantized else _peaks(plain, chunk)
         for subject in subjects:
             progress(f"{subject.name}: {count}")
             subject.compare(chunk, expected, peaks)

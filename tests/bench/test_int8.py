@@ -7,7 +7,7 @@ import pytest
 
 import mnetdsl
 from mnetdsl.bench import Request, measure
-from mnetdsl.bench.int8_module import inputs_elsewhere, is_quantized, random_inputs
+from mnetdsl.bench.int8_module import inputs_elsewhere, random_inputs
 from mnetdsl.ir.core import Module
 from mnetdsl.ir.types import ElementType, Quantization, Storage
 from mnetdsl.passes.pipelines import optimize
@@ -47,7 +47,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Module:
 def test_other_engines_get_the_pixels_as_the_network_stores_them(written: Module) -> None:
     (image,) = random_inputs(written)
     assert (image.min(), image.max()) == (0, 255)
-    assert is_quantized(written)
+    assert written.quantized
     (stored,) = inputs_elsewhere(written, {"image": image})
     np.testing.assert_array_equal(stored, (image.astype(np.int16) - 128).astype(np.int8))
 

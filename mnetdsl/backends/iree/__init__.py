@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from mnetdsl.backends.iree.package import IreePackage, generate, read_package
-from mnetdsl.backends.iree.targets import TARGETS
+from mnetdsl.backends.iree.targets import TARGETS, target_of
 from mnetdsl.ir.core import Module
 
 __all__ = ["TARGETS", "IreePackage", "emit", "generate", "read_package", "why_no_bfloat"]
@@ -44,5 +44,7 @@ def emit(module: Module, target: str | None = None) -> str:
 
     if target is None:
         return emit_text(module).text
-    flags = TARGETS[target]
-    return emit_text(module, isa=isa_of(flags), simt=flags.simt, simt_kernels=flags.simt and flags.own_kernels).text
+    as_which = target_of(target, quantized=module.quantized)
+    kernels = as_which.simt and as_which.own_kernels
+    text = emit_text(module, isa=isa_of(as_which), device=as_which.device, simt=as_which.simt, simt_kernels=kernels)
+    return text.text

@@ -143,7 +143,7 @@ def _build(
                 if roads is not None and op.opcode != "constant" and roads.take(op):
                     continue
                 emitted = emitter_of(op, simt=simt)(scope, op)
-                if op.result in shared:
+                if simt and op.result in shared:
                     # Fused with its reader and stored by the same dispatch, IREE 3.13 computes it wrong on Vulkan.
                     emitted = unfused(emitted)
                 scope.bind(op.result, emitted)

@@ -12,7 +12,7 @@ from mnetdsl.backends.iree.compiler import compile_mlir
 from mnetdsl.backends.iree.manifest import Manifest, PortInfo
 from mnetdsl.backends.iree.processor import recorded
 from mnetdsl.backends.iree.shaders import needs
-from mnetdsl.backends.iree.targets import TARGETS, VULKAN, IreeTarget
+from mnetdsl.backends.iree.targets import TARGETS, VULKAN, IreeTarget, target_of
 from mnetdsl.backends.iree.versions import COMPILER, IREE_VERSION, require_iree
 from mnetdsl.diagnostics import MnetError, error
 from mnetdsl.files import read_bytes
@@ -68,40 +68,40 @@ def generate(
     from mnetdsl.backends.iree.emission import FUNCTION, emit, observed_layers
     from mnetdsl.backends.iree.kernels.machine import bfloat_of, features_of, isa_of
 
-    flags = TARGETS[target]
+    compiled = target_of(target, quantized=module.quantized)
     graph = module.graph
     layers = observed_layers(module, observe)
-    isa = isa_of(flags)
-    simt_kernels = flags.simt and flags.own_kernels
-    bfloat = bfloat_of(flags) if precision == "bf16" else None
+    isa = isa_of(compiled)
+    simt_kernels = compiled.simt and compiled.own_kernels
+    bfloat = bfloat_of(compiled) if precision == "bf16" else None
     emitted = emit(
         module,
         observe,
         isa,
-        device=flags.device,
-        simt=flags.simt,
+        device=compiled.device,
+        simt=compiled.simt,
         simt_kernels=simt_kernels,
         bfloat=bfloat,
         threads=threads,
     )
-    vmfb = compile_mlir(emitted.text, name, flags)
+    vmfb = compile_mlir(emitted.text, name, compiled)
     results = [PortInfo.of(port) for port in graph.outputs]
     results += [PortInfo(op.name, op.type.shape, op.type.element.value, {}) for op in layers]
     manifest = Manifest(
         name=name,
         target=target,
         iree=IREE_VERSION,
-        flags=flags.flags,
+        flags=compiled.flags,
         sha256=sha256(vmfb).hexdigest(),
         function=FUNCTION,
         inputs=tuple(PortInfo.of(port) for port in graph.inputs),
         outputs=tuple(results),
         precision=precision,
         threads=threads,
-        features=() if isa is None else recorded(features_of(flags.flags)),
-        capabilities=needs(vmfb) if flags.driver == VULKAN else (),
+        features=() if isa is None else recorded(features_of(compiled.flags)),
+        capabilities=needs(vmfb) if compiled.driver == VULKAN else (),
     )
-    return IreePackage(manifest, vmfb, emitted.roads or _without_kernels(module, flags))
+    return IreePackage(manifest, vmfb, emitted.roads or _without_kernels(module, compiled))
 
 
 def _without_kernels(module: Module, target: IreeTarget) -> tuple[Road, ...]:

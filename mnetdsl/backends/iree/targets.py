@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,7 @@ class IreeTarget:
     `isolated` runs the module in a process of its own: what crashes, a GPU driver above all, takes only that with it.
     `own_kernels` lets layers run by kernels of ours, as far as the processor has a row in `kernels.isa` or is `simt`.
     `simt` computes by many scalar invocations, on 32-bit integers and float32.
+    `quantized` names the target as which modules with stored integers are compiled instead.
     `architecture` is the processor's where it is not simply the one at hand, as `platform.machine()` calls it.
     """
 
@@ -25,6 +26,7 @@ class IreeTarget:
     isolated: bool = False
     own_kernels: bool = False
     simt: bool = False
+    quantized: str | None = None
     architecture: str | None = None
 
 
@@ -63,6 +65,16 @@ ARM = ("triple=aarch64-unknown-linux-gnu", "cpu=generic")
 RISCV = ("triple=riscv64-unknown-linux-gnu", "cpu=generic-rv64", "cpu-features=+m,+a,+f,+d,+c,+v", "abi=lp64d")
 X86 = "triple=x86_64-unknown-linux-gnu"
 
+VULKAN_LINALG = IreeTarget(
+    "iree-vulkan:linalg",
+    # Level 1: levels 2 and 3 fuse the squeeze-and-excite product into code that computes wrong on lavapipe.
+    ("--iree-opt-level=O1",),
+    driver=VULKAN,
+    device=PORTABLE_VULKAN,
+    isolated=True,
+    simt=True,
+)
+
 TARGETS: dict[str, IreeTarget] = {
     target.name: target
     for target in (
@@ -72,15 +84,8 @@ TARGETS: dict[str, IreeTarget] = {
         _cpu("iree-cpu:riscv64", *RISCV, architecture="riscv64"),
         _cpu("iree-cpu:x86-64-v3", X86, "cpu=x86-64-v3", architecture="x86_64"),
         _cpu("iree-cpu:x86-64-v4", X86, "cpu=x86-64-v4", architecture="x86_64"),
-        # Level 1: levels 2 and 3 fuse the squeeze-and-excite product into code that computes wrong on lavapipe.
-        IreeTarget(
-            "iree-vulkan",
-            ("--iree-opt-level=O1",),
-            driver=VULKAN,
-            device=PORTABLE_VULKAN,
-            isolated=True,
-            simt=True,
-        ),
+        replace(VULKAN_LINALG, name="iree-vulkan", quantized="iree-vulkan:simt"),
+        VULKAN_LINALG,
         IreeTarget(
             "iree-vulkan:simt",
             (
@@ -100,3 +105,9 @@ TARGETS: dict[str, IreeTarget] = {
         ),
     )
 }
+
+
+def target_of(name: str, *, quantized: bool) -> IreeTarget:
+    """What modules for the target `name`, a key of `TARGETS`, are compiled as; `quantized` where they store integers."""
+    target = TARGETS[name]
+    return TARGETS[target.quantized] if quantized and target.quantized else target

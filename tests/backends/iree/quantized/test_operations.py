@@ -59,18 +59,18 @@ VULKAN = (
 
 
 def test_results_are_the_interpreters_bit_for_bit_on_vulkan() -> None:
-    assert differing(VULKAN, "iree-vulkan") == {}
+    assert differing(VULKAN, "iree-vulkan:linalg") == {}
 
 
 @pytest.mark.slow
 def test_all_results_are_the_interpreters_bit_for_bit_on_vulkan() -> None:
-    assert differing([name for name in CASES if name not in SUMS_IN_64_BITS], "iree-vulkan") == {}
+    assert differing([name for name in CASES if name not in SUMS_IN_64_BITS], "iree-vulkan:linalg") == {}
 
 
 def test_sums_of_64_bits_are_refused_where_the_target_has_32() -> None:
     name = min(SUMS_IN_64_BITS)
     with pytest.raises(MnetError) as refused:
-        generate(module_of([name]), "net", "iree-vulkan")
+        generate(module_of([name]), "net", "iree-vulkan:linalg")
     (diagnostic,) = refused.value.diagnostics
     assert diagnostic.code == "MN1113"
     assert "64 bits" in diagnostic.message

@@ -16,7 +16,7 @@ from mnetdsl.ir.types import ElementType, Storage
 from mnetdsl.numerics.conversions import quantize
 from mnetdsl.numerics.grid import Grid
 from tests.backends.iree.quantized.cases import CASES, I8, I16, U8, QuantizedMaker, storage
-from tests.backends.iree.quantized.kernels.simt_harness import TARGET, built, differing, extreme
+from tests.backends.iree.quantized.kernels.simt_harness import built, differing, extreme
 
 RELU = storage(ElementType.I8, 0.02, -128)
 GATE = storage(ElementType.I8, 1 / 256, -128)
@@ -236,10 +236,10 @@ def test_modules_need_nothing_that_a_vulkan_device_may_lack() -> None:
         every = [case(m) for name, case in CASES.items() if name.startswith(("i8: ", "u8: "))]
         return [*products(m), *windows(m), *maps(m), *every]
 
-    package = generate(built(build), "net", TARGET)
+    package = generate(built(build), "net", "iree-vulkan")
     assert package.manifest.capabilities == ()
     assert [str(remark) for remark in package.remarks()][-1].startswith("shaders: they need nothing")
-    loops = generate(built(maps), "net", "iree-vulkan")
+    loops = generate(built(maps), "net", "iree-vulkan:linalg")
     assert "StorageBuffer8BitAccess" in loops.manifest.capabilities
     assert "shaders: the device has to have Int8, StorageBuffer8BitAccess" in map(str, loops.remarks())
 

@@ -53,13 +53,13 @@ def differing(module: Module, pictures: np.ndarray, package: IreePackage) -> int
 def test_small_networks_have_the_interpreters_bits(name: str) -> None:
     """Of odd sizes: a channel count of three, maps of no whole words, gates; all layers run by kernels of our own."""
     module, pictures = quantized(name, 47, 0.35)
-    package = generate(module, "net", TARGET)
+    package = generate(module, "net", "iree-vulkan")
     assert differing(module, pictures, package) == 0
     assert [road.location.name for road in package.roads if road.kernel is None] == []
     assert package.manifest.capabilities == ()
 
 
-@pytest.mark.parametrize("target", [TARGET, "iree-vulkan"])
+@pytest.mark.parametrize("target", [TARGET, "iree-vulkan:linalg"])
 def test_attention_between_stored_numbers_is_a_step_off_at_most(target: str) -> None:
     """Its products are of real numbers, whose sums may end on the other side of a half."""
     require_target("iree-vulkan")
@@ -127,4 +127,4 @@ def test_networks_of_the_zoo_have_the_interpreters_bits(name: str) -> None:
 @pytest.mark.parametrize("name", mnetdsl.zoo())
 def test_networks_of_the_zoo_have_the_interpreters_bits_on_linalg(name: str) -> None:
     module, pictures = quantized(name, RESOLUTION, 1.0)
-    assert differing(module, pictures, generate(module, "net", "iree-vulkan")) == 0
+    assert differing(module, pictures, generate(module, "net", "iree-vulkan:linalg")) == 0
