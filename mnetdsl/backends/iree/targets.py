@@ -108,6 +108,6 @@ TARGETS: dict[str, IreeTarget] = {
 
 
 def target_of(name: str, *, quantized: bool) -> IreeTarget:
-    """What modules for the target `name`, a key of `TARGETS`, are compiled as; `quantized` where they store integers."""
+    """As what modules for the target `name`, a key of `TARGETS`, are compiled; `quantized` if they store integers."""
     target = TARGETS[name]
     return TARGETS[target.quantized] if quantized and target.quantized else target
