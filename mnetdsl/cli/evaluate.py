@@ -101,7 +101,7 @@ def command(
     if output is not None and Path(output).suffix.lower() != ".npz":
         raise click.UsageError(f"--output {output}: logits are saved as .npz")
     task = _Task(Path(data), labels_file, on, skip, limit, Preprocessing(Resize(resize), central))
-    network = load_with_weights(file, parameters, model, weights)
+    network = load_with_weights(file, parameters, model, weights, trained=True)
     labels = task.labels(network, column)
     result = task.run(network, labels, Path(output) if output else None, resume)
     paired = None if other is None else task.pair(result, labels, other)
@@ -167,7 +167,7 @@ class _Task:
         if Path(other).suffix.lower() == ".npz":
             theirs = read_saved(Path(other))
         else:
-            network = load_with_weights(other, {}, None, None)
+            network = load_with_weights(other, {}, None, None, trained=True)
             theirs = self.run(network, self.labels(network, None), None, False)
         if theirs.rows.tolist() != list(labels.rows) or not theirs.done.all():
             raise MnetError(

@@ -62,7 +62,7 @@ def command(
         raise click.UsageError(f"{output} says no format: add --to tflite or --to onnx, or end it in .tflite or .onnx")
     if ending != chosen and ending in FORMATS:
         raise click.UsageError(f"--to {chosen} and the ending of {output} contradict each other")
-    network = load_with_weights(file, parameters, model, weights)
+    network = load_with_weights(file, parameters, model, weights, trained=True)
     beside = [path.with_suffix(".tensors.json")] if chosen == "tflite" else []
     taken = [place for place in (path, *beside) if place.exists()]
     if taken and not force:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+MADE_UP = "`--weights random:1` to try shapes and speed"
 _SIZE_UNITS = {"K": 1024, "M": 1024 * 1024}
 _INT = re.compile(r"([+-]?\d+)([KM]?)")
 _FLOAT = re.compile(r"[+-]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][+-]?\d+)?")
@@ -168,8 +170,13 @@ def load_network(file: str, parameters: Mapping[str, Constant], model: str | Non
     return load(file, model=model, **parameters)
 
 
-def load_with_weights(file: str, parameters: Mapping[str, Constant], model: str | None, weights: str | None) -> Network:
-    """As `load_network`, with weights; their absence is an error that says how to give them."""
+def load_with_weights(
+    file: str, parameters: Mapping[str, Constant], model: str | None, weights: str | None, *, trained: bool = False
+) -> Network:
+    """As `load_network`, with weights; their absence is an error that says how to give them.
+
+    trained: what the command finds out means something with such weights alone, so that made-up ones are not offered.
+    """
     from mnetdsl.diagnostics import MnetError, error
 
     network = load_network(file, parameters, model)
@@ -180,9 +187,18 @@ def load_with_weights(file: str, parameters: Mapping[str, Constant], model: str 
                 f"`{network.name}` has no weights",
                 location=file,
                 help=(
-                    "give them: `--weights net.safetensors`, or `--weights random:1` to try shapes and speed",
+                    "give them: `--weights net.safetensors`" + ("" if trained else f", or {MADE_UP}"),
                     'or name them in the file: `deploy … of … { weights = "net.safetensors" }`',
                 ),
             )
         )
-    return network.with_weights(weights)
+    try:
+        return network.with_weights(weights)
+    except MnetError as problem:
+        if trained:
+            raise
+        told = (
+            replace(each, help=(*each.help, f"or {MADE_UP}")) if each.code == "MN0901" else each
+            for each in problem.diagnostics
+        )
+        raise MnetError(*told, exit_code=problem.exit_code) from None

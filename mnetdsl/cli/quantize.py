@@ -139,7 +139,7 @@ def command(
 
     if name is not None and not is_name(name):
         raise click.UsageError(f"--name {name}: a name has letters, digits and _, for instance --name my_net")
-    network = load_with_weights(file, parameters, model, weights)
+    network = load_with_weights(file, parameters, model, weights, trained=True)
     own = name or f"{network.name}_int8"
     _check_free(Path(folder), own, force)
     asked = requested_settings(network.instance.deployment)

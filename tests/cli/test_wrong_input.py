@@ -134,6 +134,15 @@ def test_weights_that_are_not_given_are_asked_for(folder: Path) -> None:
     assert not (folder / "out").exists()
 
 
+def test_a_weight_file_that_is_not_there_may_be_made_up_where_that_means_something(folder: Path) -> None:
+    given = ("tiny.mnet", "--weights", "gone.npz")
+    for command in (["run", "--input", "a.png"], ["compile", "--target", "host-c", "-o", "out"], ["validate"]):
+        assert "random:1" in refused(mnet(command[0], *given, *command[1:], cwd=folder), "MN0901")
+    for command in (["quantize", "--calibrate", ".", "-o", "out"], ["export", "--to", "onnx", "-o", "out"]):
+        assert "random:1" not in refused(mnet(command[0], *given, *command[1:], cwd=folder), "MN0901")
+    assert not (folder / "out").exists()
+
+
 def test_truncated_weights(folder: Path, compile_with: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     save_weights(folder / "w.safetensors", arrays())
     data = (folder / "w.safetensors").read_bytes()
