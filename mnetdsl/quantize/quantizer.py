@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mnetdsl.diagnostics import MnetError, error
+from mnetdsl.diagnostics import Diagnostic, MnetError, error
 from mnetdsl.diagnostics.suggest import did_you_mean
 from mnetdsl.ir.core import Module, Op
 from mnetdsl.ir.ops.constant import Constant
@@ -204,21 +204,27 @@ def _float_only(module: Module) -> frozenset[str]:
 
 
 def _check_layers(module: Module, settings: Settings) -> None:
+    """Raises MN1810 for each name of `settings` that no layer has."""
     named = dict(named_tensors(module))
     layers = [name for name, value in named.items() if _computes(value.producer)]
-    for wanted, known, option in ((settings.wide, list(named), "--int16"), (settings.in_float, layers, "--float")):
-        for name in sorted(wanted - set(known)):
-            suggestion = did_you_mean(name, known)
-            raise MnetError(
-                error(
-                    "MN1810",
-                    f"{option} {name}: `{module.name}` has no such layer",
-                    help=(
-                        *((f"did you mean `{suggestion}`?",) if suggestion else ()),
-                        "layers are called as in the table that is written, such as " + ", ".join(known[1:4] or known),
-                    ),
-                )
-            )
+    problems = [
+        _unknown_layer(module, f"{option} {name}", did_you_mean(name, known), known)
+        for wanted, known, option in ((settings.wide, list(named), "--int16"), (settings.in_float, layers, "--float"))
+        for name in sorted(wanted - set(known))
+    ]
+    if problems:
+        raise MnetError(*problems)
+
+
+def _unknown_layer(module: Module, given: str, suggestion: str | None, known: Sequence[str]) -> Diagnostic:
+    return error(
+        "MN1810",
+        f"{given}: `{module.name}` has no such layer",
+        help=(
+            *((f"did you mean `{suggestion}`?",) if suggestion else ()),
+            "layers are called as in the table that is written, such as " + ", ".join(known[1:4] or known),
+        ),
+    )
 
 
 def _computes(producer: Op | None) -> bool:

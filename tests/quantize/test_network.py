@@ -127,6 +127,16 @@ def test_a_layer_that_is_not_there_is_named(tmp_path: Path, layer: str) -> None:
     assert layer in caught.value.diagnostics[0].message
 
 
+def test_all_layers_that_are_not_there_are_named_at_once_with_what_is_near(tmp_path: Path) -> None:
+    settings = Settings(wide=frozenset({"lst", "stem.norm"}), in_float=frozenset({"stem.cnv"}))
+    with pytest.raises(MnetError) as caught:
+        network(tmp_path / "float").quantize(pictures(2), settings=settings)
+    wide, other, in_float = caught.value.diagnostics
+    assert ("--int16 lst" in wide.message, wide.help[0]) == (True, "did you mean `last`?")
+    assert "--int16 stem.norm" in other.message
+    assert ("--float stem.cnv" in in_float.message, in_float.help[0]) == (True, "did you mean `stem.conv`?")
+
+
 def test_a_quantized_network_is_not_quantized_again(tmp_path: Path) -> None:
     network(tmp_path / "float").quantize(pictures(2), tmp_path / "int8")
     with pytest.raises(MnetError) as caught:

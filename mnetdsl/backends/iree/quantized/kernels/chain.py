@@ -75,7 +75,8 @@ class ByteChain:
         first, last = self.stages[0].window, self.stages[-1]
         (height, width), (rows, columns) = first.size, last.window.outputs
         layers = sum(not isinstance(stage.kernel, ByteFrame) for stage in self.stages)
-        return f"bytes_chain_of_{layers}_{height}x{width}_to_{rows}x{columns}x{last.row // columns}"
+        what = f"chain_of_{layers}" if layers > 1 else "framed"  # one layer, and the frame around what it reads
+        return f"bytes_{what}_{height}x{width}_to_{rows}x{columns}x{last.row // columns}"
 
     @property
     def grid(self) -> Grid:

@@ -57,7 +57,10 @@ COSTS = Costs()
 
 
 def find_byte_chains(shop: Workshop, graph: Graph, results: Collection[Value]) -> list[list[Op]]:
-    """Runs of two or more layers, each the only reader of the one before. `results` are values that must exist."""
+    """Runs of layers, each the only reader of the one before; of one alone where its frame is made with it.
+
+    `results` are values that must exist.
+    """
     bands = shop.chaining.threads
     if shop.isa.bytes is None or bands == 1:
         return []

@@ -304,3 +304,16 @@ def test_every_instruction_set_joins_something(monkeypatch: pytest.MonkeyPatch) 
     for row in [isa.name for isa in BYTE_ISAS]:
         with monkeypatch.context() as context:
             assert chains_of(module, target_of(row, context).name, 2)
+
+
+@pytest.mark.usefixtures("eager")
+def test_one_layer_and_its_frame_are_not_called_a_chain() -> None:
+    def build(maker: QuantizedMaker) -> list[Value]:
+        source = maker.fresh(I8, 14, 14, 24)
+        return [maker.layer("conv2d", source, (3, 3, 24, 32), I8, strides=(1, 1), padding=(1, 1, 1, 1), plain=True)]
+
+    isa = isa_of(TARGETS["iree-cpu"])
+    if isa is None or isa.bytes is None:
+        pytest.skip("this processor has no products of bytes")
+    (road,) = emit(module_of(build), isa=isa, threads=2).roads
+    assert str(road.kernel).startswith("bytes_framed_14x")
