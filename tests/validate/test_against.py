@@ -123,3 +123,12 @@ def test_what_is_stored_behind_a_float_layer_need_not_have_the_same_bits() -> No
     last = layers.weighted("conv2d", stored, (1, 1, 4, 4))
     layers.output(last)
     assert behind_float(layers.module) == {function, stored, last}
+
+
+def test_a_dense_layer_may_be_a_step_apart_as_the_reference_multiplies_its_sums_in_float() -> None:
+    layers = Layers(1)
+    convolved = layers.weighted("conv2d", layers.input(1, 1, 4), (1, 1, 4, 4))
+    vector = layers.op("reshape", {"input": convolved}, shape=(4,))
+    dense = layers.weighted("dense", vector, (4, 8))
+    layers.output(dense)
+    assert behind_float(layers.module) == {dense}
