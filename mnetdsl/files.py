@@ -62,6 +62,18 @@ def read_bytes(path: str | Path, *, what: str = "file", limit: int = MAX_WEIGHTS
         raise MnetError(_read_error(path, what, problem)) from None
 
 
+def require_folder(path: str | Path, *, what: str) -> None:
+    """Raises `MnetError` MN0901 where there is no folder at `path`; `what` names it in the message."""
+    path = Path(path)
+    if path.is_dir():
+        return
+    if path.exists():
+        raise MnetError(
+            error("MN0901", f"{what} expected, but this is a file", location=str(path), help="name the folder it is in")
+        )
+    raise MnetError(_not_found(path, what))
+
+
 def work_folder(purpose: str) -> TemporaryDirectory[str]:
     """A folder of our own that goes with the object, `purpose` in its name. Raises MN0911 where none can be made."""
     from tempfile import TemporaryDirectory

@@ -72,7 +72,9 @@ def check_kind(on: str) -> None:
     """Raises `MnetError` MN2001 where nothing measures on `on`, before anything is loaded or built."""
     kind = on.partition(":")[0]
     if kind not in KINDS:
-        suggestion = did_you_mean(kind, list(KINDS))
+        from mnetdsl.backends.qemu.machines import MACHINES
+
+        suggestion = did_you_mean(on, [*KINDS, *(f"qemu:{core}" for core in MACHINES)])
         raise MnetError(
             error(
                 "MN2001",

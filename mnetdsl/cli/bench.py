@@ -52,6 +52,7 @@ Examples:
 @click.option(
     "--rounds",
     type=click.IntRange(min=1),
+    metavar="N",
     default=7,
     show_default=True,
     help="How often each engine gets its turn, in a process of its own.",

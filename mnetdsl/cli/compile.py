@@ -167,7 +167,7 @@ def command(
         return
     print(f"{network.name} for {target} in {folder}")
     print_table(
-        ("FILE", "BYTES", ""),
+        ("FILE", "BYTES", "SIZE"),
         [(name, f"{len(data):,}", format_size(len(data))) for name, data in sorted(files.items())],
         (False, True, True),
     )

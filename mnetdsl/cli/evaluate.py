@@ -58,8 +58,10 @@ Examples:
 @click.option(
     "--topk", metavar="K,…", default="1,5", show_default=True, callback=parse_topk, help="The accuracies to print."
 )
-@click.option("--skip", type=click.IntRange(0), default=0, help="Leave out the first images, used for calibration.")
-@click.option("--limit", type=click.IntRange(1), help="Take at most so many images.")
+@click.option(
+    "--skip", type=click.IntRange(0), metavar="N", default=0, help="Leave out the first images, used for calibration."
+)
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Take at most so many images.")
 @resize_option("crop")
 @central_option
 @click.option("--compare", "other", metavar="OTHER", help="Another network, or a saved .npz, to set beside FILE.")

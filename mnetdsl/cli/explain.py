@@ -24,7 +24,7 @@ def command(code: str | None) -> None:
         for known, title in CODES.items():
             print(f"{known}  {title}")
         return
-    name = code.upper()
+    name = _whole(code.upper())
     if name not in CODES:
         suggestion = did_you_mean(name, CODES)
         raise MnetError(
@@ -36,3 +36,9 @@ def command(code: str | None) -> None:
             exit_code=ExitCode.USAGE,
         )
     print(page(name), end="")
+
+
+def _whole(code: str) -> str:
+    """`401`, `0401` and `MN401` are MN0401."""
+    number = code.removeprefix("MN")
+    return f"MN{number:0>4}" if number.isascii() and number.isdecimal() else code

@@ -74,8 +74,26 @@ def _usage_diagnostic(problem: click.UsageError, arguments: Sequence[str]) -> Di
     return error(
         "MN1401",
         message[:1].lower() + message[1:] if message.startswith(first) else message,
-        help=(*((f"did you mean {hint}",) if separator else ()), f"`{path} --help` lists what it takes"),
+        help=(
+            *((f"did you mean {hint}",) if separator else ()),
+            *_example(problem),
+            f"`{path} --help` lists what it takes",
+        ),
     )
+
+
+def _example(problem: click.UsageError) -> tuple[str, ...]:
+    """Of a command that lacks something: the first example of its help that has it."""
+    import click
+
+    if not isinstance(problem, click.MissingParameter) or problem.ctx is None:
+        return ()
+    options = problem.param.opts if isinstance(problem.param, click.Option) else []
+    for line in (problem.ctx.command.epilog or "").splitlines():
+        words = line.partition("  #")[0].split()
+        if words[:1] == ["mnet"] and (not options or not set(options).isdisjoint(words)):
+            return (f"for instance `{' '.join(words)}`",)
+    return ()
 
 
 def _internal(problem: Exception, arguments: list[str]) -> int:

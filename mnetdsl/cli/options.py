@@ -135,6 +135,7 @@ def central_option(function: F) -> F:
     return click.option(
         "--central",
         type=click.FloatRange(0.0, 1.0, min_open=True),
+        metavar="NUMBER",
         default=0.875,
         show_default=True,
         help="The middle share of both sides that is kept of images of another size, before they are resized.",

@@ -67,8 +67,14 @@ Examples:
 )
 @click.option("-o", "--output", "folder", metavar="DIR", required=True, help="The folder to write into.")
 @click.option("--name", metavar="NAME", help="Of the result and its files. Default: that of FILE with _int8.")
-@click.option("--skip", type=click.IntRange(0), default=0, help="Leave out the first images, in order of their names.")
-@click.option("--limit", type=click.IntRange(1), help="Take at most so many images.")
+@click.option(
+    "--skip",
+    type=click.IntRange(0),
+    metavar="N",
+    default=0,
+    help="Leave out the first images, in order of their names.",
+)
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Take at most so many images.")
 @resize_option("crop")
 @central_option
 @click.option(
@@ -83,6 +89,7 @@ Examples:
     "--int16-worst",
     "widest",
     type=click.IntRange(0),
+    metavar="N",
     help="Store so many results, the costliest, in 16 bits.",
 )
 @click.option("--float", "in_float", multiple=True, metavar="LAYER", help="Compute a layer in float. Repeatable.")

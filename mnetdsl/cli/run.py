@@ -45,7 +45,12 @@ Examples:
 @resize_option("none")
 @click.option("--on", metavar="BACKEND", default="numpy", show_default=True, help="Where to run; see `mnet targets`.")
 @click.option(
-    "--top", type=click.IntRange(1), default=5, show_default=True, help="How many classes to print per image."
+    "--top",
+    type=click.IntRange(1),
+    metavar="N",
+    default=5,
+    show_default=True,
+    help="How many classes to print per image.",
 )
 @click.option(
     "--output",
@@ -126,13 +131,19 @@ def _read_inputs(given: Sequence[str], ports: Sequence[Port], resize: Resize) ->
 
 def _split_input(text: str, ports: Sequence[Port]) -> tuple[Port, str]:
     """The input that `[NAME=]FILE` is for, and FILE."""
+    from mnetdsl.diagnostics.suggest import did_you_mean
+
     name, separator, source = text.partition("=")
     for port in ports:
         if separator and port.name == name:
             return port, source
+    listing = ", ".join(port.name for port in ports)
+    if separator and name.isidentifier() and not Path(text).exists():
+        suggestion = did_you_mean(name, [port.name for port in ports])
+        meant = f"did you mean `--input {suggestion}={source}`? " if suggestion else ""
+        raise _input_error(f"`--input {text}`: there is no input `{name}`", f"{meant}inputs: {listing}")
     if len(ports) == 1:
         return ports[0], text
-    listing = ", ".join(port.name for port in ports)
     raise _input_error(
         f"`--input {text}` does not say which input it is for", f"write `--input NAME={text}`; inputs: {listing}"
     )
@@ -150,6 +161,8 @@ def _read_input(source: str, port: Port, resize: Resize) -> Array:
     kind, separator, seed = source.partition(":")
     if kind == "random" and separator and seed.isdecimal():
         return random_input(port, int(seed))
+    if kind == "random" and not Path(source).exists():
+        raise _input_error(f"`{source}` is no seed for a random input", "write it with a whole number: `random:1`")
     return load_input(source, port, resize)
 
 

@@ -53,7 +53,9 @@ Examples:
     help="A layer of WEIGHTS that has another name in FILE; =NEW puts all of them under NEW. Repeatable.",
 )
 @click.option("-o", "--output", metavar="FILE", help="Write all weights: those taken, and new ones drawn from --seed.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the new layers' weights.")
+@click.option(
+    "--seed", type=click.IntRange(0), metavar="N", default=0, show_default=True, help="Of the new layers' weights."
+)
 @json_option
 def command(
     file: str,

@@ -50,7 +50,9 @@ Examples:
     help="Compare with TensorFlow Lite's reference kernels on the .tflite that the network was imported from, or "
     "exported to.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the inputs that are made up.")
+@click.option(
+    "--seed", type=click.IntRange(0), metavar="N", default=0, show_default=True, help="Of the inputs that are made up."
+)
 @click.option(
     "--inputs",
     metavar="PATH",
@@ -60,6 +62,7 @@ Examples:
 @click.option(
     "--tolerance",
     type=click.FloatRange(0.0, min_open=False),
+    metavar="NUMBER",
     help="Largest accepted error, as a fraction of a layer's largest magnitude. Default: 1e-4.",
 )
 @channels_option

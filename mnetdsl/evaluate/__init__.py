@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from mnetdsl.diagnostics import MnetError, error
 from mnetdsl.evaluate.labels import Labels, read_labels
 from mnetdsl.evaluate.saved import Saved, partial_path, read_saved
 from mnetdsl.evaluate.statistics import Pairing, Share, confusions, pair, predictions, ranks
+from mnetdsl.files import require_folder
 from mnetdsl.images import Resize, load_input
 from mnetdsl.ir.core import Module, Port
 from mnetdsl.ir.printer import print_module
@@ -78,11 +79,12 @@ def evaluate(
     output: where to save them as `.npz`; beside it stands what is done until then, `resume` continues from that.
     progress: called with the number of images done since the last call.
 
-    Raises `MnetError`: MN1603 no classifier, MN1605 what should be resumed was something else, what images and
-    backends raise.
+    Raises `MnetError`: MN1603 no classifier, MN1605 what should be resumed was something else, MN0901 no such
+    folder or image, what images and backends raise.
     """
     preprocessing = preprocessing or Preprocessing()
     source, port = classifier_ports(module)
+    require_folder(folder, what="folder of images")
     count = port.value.type.shape[-1]
     fingerprint = _fingerprint(module, on, labels, preprocessing)
     state = Saved(
@@ -185,8 +187,17 @@ class _Job:
             runner = local.runner = make_runner(self.on, self.module)
         how = self.preprocessing
         files = [self.folder / self.labels.files[row] for row in rows]
-        images = [load_input(file, self.source, how.resize, how.central) for file in files]
+        images = [_listed_image(file, self.source, how) for file in files]
         return runner.run({self.source.name: np.concatenate(images)})[self.port.name]
+
+
+def _listed_image(file: Path, port: Port, how: Preprocessing) -> NDArray[np.generic]:
+    try:
+        return load_input(file, port, how.resize, how.central)
+    except MnetError as problem:
+        help = ("the label file names it: are its files in this folder?", "the first images alone: `--limit`")
+        missing = [replace(each, help=help) if each.code == "MN0901" else each for each in problem.diagnostics]
+        raise MnetError(*missing, exit_code=problem.exit_code) from None
 
 
 def _workers(on: str) -> int:

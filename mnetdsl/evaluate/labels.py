@@ -86,7 +86,10 @@ def _choose(path: str | Path, header: list[str], count: int, column: str | None)
 
 def _no_column(path: str | Path, message: str, header: list[str], wanted: str) -> MnetError:
     suggestion = did_you_mean(wanted, header)
-    listed = f"it has {', '.join(header)}" if header else "its first line names the columns, such as `file,class`"
+    readable = all(name.isprintable() and "\N{REPLACEMENT CHARACTER}" not in name for name in header)
+    listed = "its first line names the columns, such as `file,class`"
+    if header:
+        listed = f"it has {', '.join(header)}" if readable else f"this is no text; of a label file, {listed}"
     return MnetError(
         error(
             "MN1601",

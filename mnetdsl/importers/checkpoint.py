@@ -46,7 +46,7 @@ def read_checkpoint(path: str | Path, key: str | None = None) -> Checkpoint:
                 "MN1501",
                 f"checkpoints are read from {', '.join(SUFFIXES)} files, not from `{suffix or text}`",
                 location=text,
-                help="save the weights in one of these",
+                help="save the weights in one of these, or the whole network as .tflite or .onnx",
             )
         )
     data = read_bytes(path, what="checkpoint")

@@ -66,6 +66,8 @@ def test_unknown_cores_and_options_of_processors_are_refused() -> None:
     text = refused(mnet("bench", DIGITS, "--on", "qemu:cortex-m5"), "MN2001", exit_code=2)
     assert "did you mean `qemu:cortex-m55`?" in text
     refused(mnet("bench", DIGITS, "--on", "qemu"), "MN2001", exit_code=2)
+    text = refused(mnet("bench", DIGITS, "--on", "cortex-m4"), "MN2001", exit_code=2)
+    assert "did you mean `qemu:cortex-m4`?" in text
     refused(mnet("bench", DIGITS, "--on", "qemu:cortex-m4", "--rounds", "3"), "MN2006", exit_code=2)
 
 

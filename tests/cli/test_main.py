@@ -55,6 +55,9 @@ def test_without_a_command_the_help_is_shown_as_a_usage_error() -> None:
     [
         (["sumary", "x"], "did you mean `mnet summary`?"),
         (["summary"], "missing argument"),
+        (["summary"], "for instance `mnet summary mobilenet_v2`"),
+        (["compile", "x", "-o", "y"], "--target host-c"),
+        (["evaluate", "x", "--data", "y"], "--labels photos/labels.csv"),
         (["summary", "x", "--fromat", "json"], "--format"),
         (["summary", "x", "--format", "xml"], "json"),
         (["summary", "x", "--set", "alpha"], "alpha=0.5"),
@@ -71,6 +74,13 @@ def test_a_command_line_that_cannot_be_understood(arguments: list[str], hint: st
     message = refused(mnet(*arguments), "MN1401", exit_code=ExitCode.USAGE)
     assert hint in message
     assert "--help" in message
+
+
+@pytest.mark.parametrize("code", ["MN0401", "mn401", "0401", "401"])
+def test_a_code_is_explained_however_short_it_is_written(code: str) -> None:
+    result = mnet("explain", code)
+    assert result.returncode == 0
+    assert result.stdout.startswith("# MN0401: ")
 
 
 def raising(problem: BaseException) -> click.Command:

@@ -229,6 +229,26 @@ def test_images_that_do_not_fit(folder: Path) -> None:
         assert not (folder / "out.npy").exists()
 
 
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("imag=a.png", "did you mean `--input image=a.png`?"),
+        ("nope=random:1", "inputs: image"),
+        ("random", "`random:1`"),
+        ("random:one", "`random:1`"),
+    ],
+)
+def test_an_input_that_is_none_says_what_there_is(folder: Path, given: str, hint: str) -> None:
+    message = refused(run_on(folder, given), "MN1403", exit_code=2)
+    assert given in message
+    assert hint in message
+
+
+def test_an_image_may_be_called_as_an_input_is_given(folder: Path) -> None:
+    (folder / "a.png").rename(folder / "size=8.png")
+    assert run_on(folder, "size=8.png").returncode == 0
+
+
 # Outputs ---------------------------------------------------------------------------------------------------------
 
 

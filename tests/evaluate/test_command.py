@@ -164,6 +164,9 @@ def test_a_comparison_names_the_images_that_differ(run: Run) -> None:
         (("--set", "classes=3"), "MN1601"),
         (("--compare", "labels.npz"), "MN0901"),
         (("--labels", "lables.csv"), "MN0901"),
+        (("--data", "phtos"), "MN0901"),
+        (("--data", "labels.csv"), "MN0901"),
+        (("--labels", "photos/7.png"), "MN1601"),
     ],
 )
 def test_wrong_input_has_its_own_message(run: Run, arguments: tuple[str, ...], code: str) -> None:
@@ -179,6 +182,17 @@ def test_a_missing_image_is_named(run: Run, folder: Path) -> None:
     assert code == 1
     assert "7.png" in err
     assert "MN0901" in err
+    assert "the label file names it" in err
+
+
+def test_a_label_file_that_is_no_text_is_not_printed(run: Run) -> None:
+    _, _, err = run("--labels", "photos/7.png")
+    assert "this is no text" in err
+    assert err.isascii()
+
+
+def test_a_folder_of_images_that_is_not_there_has_a_suggestion(run: Run) -> None:
+    assert "did you mean `photos`?" in run("--data", "phtos")[2]
 
 
 def test_images_of_another_size_keep_their_middle(folder: Path) -> None:
