@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -43,6 +44,12 @@ def show_warning(
 def talk(message: str) -> None:
     """A line for the person at the terminal, never part of a result."""
     print(message, file=sys.stderr)
+
+
+def talk_of_files(written: Iterable[str | Path]) -> None:
+    """`wrote a, b and c`."""
+    *others, last = map(str, written)
+    talk(f"wrote {', '.join(others)} and {last}" if others else f"wrote {last}")
 
 
 def print_json(value: Mapping[str, object]) -> None:

@@ -52,7 +52,7 @@ def command(
     written as int8: TensorFlow Lite's reference kernels then compute the same bits as ours, which `mnet validate
     --against` shows; ONNX has the QDQ form. Float networks take the normalized image; the report says how.
     """
-    from mnetdsl.cli.console import print_json, print_table, talk, working
+    from mnetdsl.cli.console import print_json, print_table, talk_of_files, working
     from mnetdsl.diagnostics import MnetError, error
 
     path = Path(output)
@@ -87,7 +87,7 @@ def command(
         [(found.name, "x".join(map(str, found.shape)), found.element, found.holds) for found in inputs],
         (False, False, False, False),
     )
-    talk(f"wrote {' and '.join(str(path.parent / name) for name in files)}")
+    talk_of_files(path.parent / name for name in files)
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def command(
     a .h5 or .keras of Keras, a .pth or .pt of PyTorch, or .safetensors, of a network of the zoo with the names of
     keras.applications, torchvision, timm or mnetdsl. Nothing in it is executed.
     """
-    from mnetdsl.cli.console import print_json, talk, working
+    from mnetdsl.cli.console import print_json, talk_of_files, working
     from mnetdsl.diagnostics import MnetError, error
     from mnetdsl.files import write_folder
 
@@ -98,7 +98,7 @@ def command(
         print_json(_as_json(imported))
     else:
         _print_text(imported)
-    talk(f"wrote {' and '.join(str(Path(folder) / file) for file in imported.files)}")
+    talk_of_files(Path(folder) / file for file in imported.files)
 
 
 def _import_graph(

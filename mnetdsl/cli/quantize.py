@@ -134,7 +134,7 @@ def command(
     What is not said here is taken from the section `quantize int8 { … }` of the deployment, where FILE has one.
     """
     from mnetdsl.api import load
-    from mnetdsl.cli.console import advancing, print_json, talk
+    from mnetdsl.cli.console import advancing, print_json, talk, talk_of_files
     from mnetdsl.diagnostics import ExitCode, MnetError
     from mnetdsl.images import Resize
     from mnetdsl.quantize.network import partial_path
@@ -181,7 +181,7 @@ def command(
     if result.left_out:
         others = "1 file is" if result.left_out == 1 else f"{result.left_out} files are"
         talk(f"{others} neither image nor array and left out, of those in {pictures.shown}")
-    talk(f"wrote {' and '.join(str(Path(folder) / path) for path in result.files)}")
+    talk_of_files(Path(folder) / path for path in result.files)
     problems = load(Path(folder) / f"{own}.mnet").over_budget()
     if problems:
         raise MnetError(*problems, exit_code=ExitCode.OVER_BUDGET)

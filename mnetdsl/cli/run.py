@@ -193,7 +193,7 @@ def _save(output: str, results: Mapping[str, Array]) -> None:
 
 def _save_inputs(folder: str, arrays: Mapping[str, Array]) -> None:
     """A file for each input, named after it; several images are numbered from 0."""
-    from mnetdsl.cli.console import talk
+    from mnetdsl.cli.console import talk_of_files
     from mnetdsl.files import write_folder
 
     files = {
@@ -202,7 +202,7 @@ def _save_inputs(folder: str, arrays: Mapping[str, Array]) -> None:
         for index, row in enumerate(array)
     }
     write_folder(folder, files)
-    talk(f"wrote {' and '.join(str(Path(folder) / name) for name in files)}")
+    talk_of_files(Path(folder) / name for name in files)
 
 
 def _raw(array: Array) -> bytes:

@@ -62,7 +62,7 @@ def command(
     QEMU; flash and RAM are exact, for which the network is compiled and linked. --feed and --instructions say which C
     that is, as for `mnet compile`.
     """
-    from mnetdsl.cli.console import print_json
+    from mnetdsl.cli.console import print_json, working
 
     if target is None and (feed != "image" or instructions is not None):
         raise click.UsageError("--feed and --instructions need a --target")
@@ -72,7 +72,8 @@ def command(
     forecast = None
     if device is not None:
         ready = network.with_weights(_weights(network, weights))
-        forecast = ready.forecast(device, rows=feed == "rows", instructions=instructions)
+        with working(f"compiling {network.name} for {device}"):
+            forecast = ready.forecast(device, rows=feed == "rows", instructions=instructions)
     if layout == "json":
         described = summary.as_json()
         described["memory"] = None if plan is None else _memory_json(plan)

@@ -13,6 +13,7 @@ import click
 import pytest
 
 from mnetdsl.cli import commands
+from mnetdsl.cli.console import talk_of_files
 from mnetdsl.cli.main import main
 from mnetdsl.diagnostics import ExitCode, MnetError, error
 from tests.cli.process import COMMAND, environment, mnet, refused
@@ -229,3 +230,9 @@ def test_an_output_that_cannot_carry_a_character_gets_an_escape(tmp_path: Path, 
     assert ("日本" if encoding == "utf-8" else "\\u65e5\\u672c") in shown.stdout
     labels = {entry["label"] for entry in json.loads(read.stdout)["outputs"]["logits"]["top"][0]}
     assert labels == {"日本", "b"}
+
+
+def test_files_that_were_written_are_listed_as_people_do(capsys: pytest.CaptureFixture[str]) -> None:
+    for files in (["a"], ["a", "b"], ["a", "b", "c"]):
+        talk_of_files(files)
+    assert capsys.readouterr().err.splitlines() == ["wrote a", "wrote a and b", "wrote a, b and c"]

@@ -208,7 +208,7 @@ class _Trade:
 
 
 def _over(module: Module, core: str, required: int, budget: int, costly: Sequence[tuple[str, int]]) -> MnetError:
-    named = " and ".join(f"`{name}` ({count:,})" for name, count in costly)
+    named = ", ".join(f"`{name}` ({count:,})" for name, count in costly)
     place = next((str(op.location) for op in module.graph.operations if op.name == costly[0][0]), None)
     return MnetError(
         error(
