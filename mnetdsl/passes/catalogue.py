@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import inspect
+import textwrap
 from dataclasses import fields
+from itertools import zip_longest
 
 from mnetdsl.passes.base import Pass
 from mnetdsl.passes.pipelines import PIPELINES
 from mnetdsl.passes.registry import PASSES
 
 
+WIDTH = 80
+COLUMN = 26
+"""Where descriptions begin; a pass's name is shorter."""
+
+
 def catalogue() -> str:
     """Each pass with the first paragraph of its documentation and its options, then the pipelines."""
     lines = ["Passes:"]
     for name, kind in PASSES.items():
-        summary = " ".join(inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0].split())
-        lines.append(f"  {name:<22} {summary}")
-        lines += [f"  {'':<22}   {option}" for option in _options(kind)]
+        lines += _entry(name, inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0])
+        lines += [f"{'':{COLUMN}}  {option}" for option in _options(kind)]
     lines.append("Pipelines:")
-    lines += [f"  {name:<22} {','.join(map(str, passes)) or 'no pass'}" for name, passes in PIPELINES.items()]
+    for name, passes in PIPELINES.items():
+        entry = _entry(name, ", ".join(map(str, passes)) or "no pass")
+        lines += [line.replace(", ", ",") for line in entry] if passes else entry
     return "\n".join(lines)
 
 
+def _entry(name: str, text: str) -> list[str]:
+    wrapped = textwrap.wrap(text, WIDTH - COLUMN, break_on_hyphens=False, break_long_words=False)
+    return [f"{first:<{COLUMN}}{line}" for first, line in zip_longest([f"  {name}"], wrapped, fillvalue="")]
+
+
 def _options(kind: type[Pass]) -> list[str]:
-    return [f"{field.name.replace('_', '-')}={field.default}" for field in fields(kind)]
+    """As `-p` takes them."""
+    return [f"{field.name.replace('_', '-')}={str(field.default).lower()}" for field in fields(kind)]

@@ -74,5 +74,6 @@ def test_options_that_differ_from_the_default_are_spelled() -> None:
 
 def test_the_catalogue_names_every_pass_and_pipeline() -> None:
     text = catalogue()
-    assert all(f"  {name} " in text for name in [*PASSES, *PIPELINES])
+    assert all(f"  {name}  " in text for name in [*PASSES, *PIPELINES])
     assert "max-elements=1048576" in text
+    assert all(len(line) <= 80 for line in text.splitlines())
