@@ -11,7 +11,6 @@ from mnetdsl.passes.base import Pass
 from mnetdsl.passes.pipelines import PIPELINES
 from mnetdsl.passes.registry import PASSES
 
-
 WIDTH = 80
 COLUMN = 26
 """Where descriptions begin; a pass's name is shorter."""
