@@ -63,6 +63,8 @@ def command(
     if ending != chosen and ending in FORMATS:
         raise click.UsageError(f"--to {chosen} and the ending of {output} contradict each other")
     network = load_with_weights(file, parameters, model, weights, trained=True)
+    if stored_inputs and not network.module.quantized:
+        raise click.UsageError("--stored-inputs is for quantized networks: a float one takes the normalized image")
     beside = [path.with_suffix(".tensors.json")] if chosen == "tflite" else []
     taken = [place for place in (path, *beside) if place.exists()]
     if taken and not force:

@@ -118,6 +118,13 @@ def test_a_table_written_by_hand_has_its_bits_in_every_layer(stored: bool, tmp_p
     assert len(report["backends"][0]["layers"]) >= 6
 
 
+def test_a_float_network_stores_no_inputs(net: Path, tmp_path: Path, capsys: Captured) -> None:
+    given = ("--weights", "random:1", "-o", tmp_path / "out.onnx", "--stored-inputs")
+    assert call("export", net, *given) == 2
+    assert "for quantized networks" in capsys.readouterr().err
+    assert not (tmp_path / "out.onnx").exists()
+
+
 @pytest.mark.parametrize("format", ["tflite", "onnx"])
 def test_labels_and_pixels_come_back_from_the_file(format: str, tmp_path: Path) -> None:
     need("ai_edge_litert", "flatbuffers", "onnx")

@@ -86,6 +86,8 @@ def _normalization(
             raise unsupported_model(
                 model.path, f"its input {tensor} is quantized, and no image", "convert it with a float input"
             )
+        if pixels.mean or pixels.std:
+            notes.append(f"`{name}`: --mean and --std mean nothing here: the scale of the quantized input says both")
         return _of_storage(tensor)
     if tensor.element != "FLOAT32":
         raise unsupported_model(

@@ -166,6 +166,12 @@ def test_a_float_image_is_assumed_to_lie_around_zero_and_that_is_said() -> None:
     assert not any("assumption" in note for note in given.notes)
 
 
+def test_pixels_that_the_file_says_by_its_scale_are_not_overruled_in_silence() -> None:
+    found = imported(mobile("int8").packed(), mean=(1.0,))
+    assert "mean = 128.0, std = 128.0" in found.files["net.mnet"].decode()
+    assert any("--mean and --std mean nothing here" in note for note in found.notes)
+
+
 def test_a_wrong_count_of_means_is_refused() -> None:
     with pytest.raises(MnetError) as caught:
         imported(mobile().packed(), mean=(1.0, 2.0))
