@@ -19,7 +19,8 @@ STEP = 0.3
 """Cycles of counting and jumping a step."""
 LATENCY = 4.0
 """Cycles from a multiply-add to the next one on the same sum."""
-
+SPARE = 3
+"""Registers that the compiler needs for what it loads ahead."""
 
 FEW_ROWS = 64
 """Up to so many rows, a layer's weights are not used often enough to stay near."""
@@ -60,6 +61,47 @@ def _cost(block: Block, rows: int, vectors: int) -> float:
         for width, acrosses in _parts(vectors, block.vectors):
             total += downs * acrosses * _step(height, width, block.unroll)
     return total
+
+
+@cache
+def choose_window_block(
+    isa: Isa, columns: int, vectors: int, kernel: int, stride: int, unrolled: bool
+) -> tuple[Block, int]:
+    """The block for rows of `columns` outputs and `vectors` vectors of a convolution whose window is `kernel` columns
+    wide, and how many of these columns a step takes together. `unrolled` is where no loop keeps the compiler from
+    moving loads ahead.
+
+    Long strips: each of them has edges where columns are missing. With 16 registers, the weights of several columns
+    leave too few for sums.
+    """
+    if isa.registers < 32:
+        return choose_block(isa, columns, vectors, 2), 1
+    candidates = [
+        (Block(size, width), together)
+        for width in range(1, min(vectors, 3) + 1)
+        for together in range(1, kernel + 1)
+        for size in range(1, min(columns, isa.registers) + 1)
+        if size * width + together * width + 1 + (SPARE if unrolled else 0) <= isa.registers
+    ]
+
+    def cost(candidate: tuple[Block, int]) -> float:
+        block, together = candidate
+        groups = _parts(kernel, together)
+        return sum(
+            count * downs * acrosses * _window_step(size, width, group, stride)
+            for size, downs in _parts(columns, block.rows)
+            for width, acrosses in _parts(vectors, block.vectors)
+            for group, count in groups
+        )
+
+    return min(candidates, key=lambda candidate: (cost(candidate), -candidate[0].rows * candidate[0].vectors))
+
+
+def _window_step(outputs: int, vectors: int, together: int, stride: int) -> float:
+    """As `_step`: what `together` columns of a window cost a strip."""
+    inputs = min(outputs * together, (outputs - 1) * stride + together)
+    sums, loads = outputs * vectors * together, inputs + together * vectors
+    return max(sums * ISSUE + loads * LOAD, loads * ISSUE, LATENCY * together) + STEP
 
 
 def _parts(total: int, part: int) -> list[tuple[int, int]]:

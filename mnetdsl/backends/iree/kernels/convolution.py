@@ -2,10 +2,12 @@
 
 input [H, W, pitch >= I], weights packed [panel][KH][KW][I][panel's channels], bias [O], residual, output [OH, OW, O]; O
 is a multiple of the lanes. A strip of output pixels times a panel accumulates in registers over the whole window.
+Columns of the window are taken together: where strides are shorter than it is wide, most inputs serve several of them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from iree.compiler.dialects import arith
@@ -25,6 +27,10 @@ from mnetdsl.backends.iree.kernels.language import (
 )
 from mnetdsl.backends.iree.kernels.window import Window
 
+UNROLLED = 4
+"""Input channels up to which the loop over them is unrolled."""
+Step = Callable[[Position, list[MlirValue]], list[MlirValue]]
+
 
 @dataclass(frozen=True)
 class Convolution:
@@ -34,6 +40,8 @@ class Convolution:
     pitch: int
     lanes: int
     block: Block
+    together: int = 1
+    """Columns of the window that a step takes."""
     activation: str = "none"
     residual: bool = False
     elements: Elements = FLOAT
@@ -123,43 +131,53 @@ class Convolution:
         span = vectors * lanes
         panel = weights.from_(channel * (window.kernel[0] * window.kernel[1] * self.depth))
 
+        width, stride = window.kernel[1], window.strides[1]
+        # A few channels, a stem's, take no loop.
+        unroll = self.depth if self.together > 1 and self.depth <= UNROLLED else 1
+
         def tap(row: Position, sums: list[MlirValue]) -> list[MlirValue]:
             line = source.row(first + row)
-            for start, length, inside in self._runs(x, size):
-                taps = panel.from_((row * window.kernel[1] + start) * (self.depth * span))
+            taps = panel.from_(row * (width * self.depth * span))
+            for group, depths in self._groups(x, size):
 
-                def step(
-                    depth: Position,
-                    sums: list[MlirValue],
-                    inside: list[int] = inside,
-                    start: int = start,
-                    taps: Memory = taps,
-                ) -> list[MlirValue]:
-                    factors = [taps.vector(depth * span + j * lanes, lanes) for j in range(vectors)]
-                    for output in inside:
-                        column = window.column(x, output * window.strides[1] + start)
-                        assert column is not None
+                def step(depth: Position, sums: list[MlirValue], group: range = group) -> list[MlirValue]:
+                    factors = {
+                        k: [taps.vector((depth + k * self.depth) * span + j * lanes, lanes) for j in range(vectors)]
+                        for k in group
+                    }
+                    sums = list(sums)
+                    for offset in range((size - 1) * stride + width):
+                        column = window.column(x, offset)
+                        readers = [output for output in range(size) if offset - output * stride in group]
+                        if column is None or not readers:
+                            continue
                         value = line.spread(column * self.pitch + depth, lanes)
-                        for j, factor in enumerate(factors):
-                            sums[output * vectors + j] = multiply_add(value, factor, sums[output * vectors + j])
+                        for output in readers:
+                            for at, factor in enumerate(factors[offset - output * stride], output * vectors):
+                                sums[at] = multiply_add(value, factor, sums[at])
                     return sums
 
-                sums = accumulate(0, length * self.depth, sums, step)
+                def steps(depth: Position, sums: list[MlirValue], step: Step = step) -> list[MlirValue]:
+                    for index in range(unroll):
+                        sums = step(depth + index, sums)
+                    return sums
+
+                sums = accumulate(0, depths, sums, steps, unroll)
             return sums
 
         initial = [bias.vector(channel + j * lanes, lanes) for j in range(vectors)] * size
         return accumulate(low, high, initial, tap)
 
-    def _runs(self, x: Position, size: int) -> list[tuple[int, int, list[int]]]:
-        """How the columns of the window are walked for a strip: (first, columns, outputs for which they are inside).
+    def _groups(self, x: Position, size: int) -> list[tuple[range, int]]:
+        """How a row of the window is walked for a strip: columns that are taken together, and steps along the channels.
 
-        Where the whole strip is inside and nothing pads the pixels, all columns and their channels lie in a row.
+        One by one, all columns and their channels lie in a row where the whole strip is inside and nothing pads the
+        pixels: steps go on from one column into the next.
         """
-        window = self.window
-        inside = [
-            [output for output in range(size) if window.column(x, output * window.strides[1] + k) is not None]
-            for k in range(window.kernel[1])
-        ]
-        if self.pitch == self.depth and all(len(outputs) == size for outputs in inside):
-            return [(0, window.kernel[1], inside[0])]
-        return [(k, 1, outputs) for k, outputs in enumerate(inside) if outputs]
+        window, width = self.window, self.window.kernel[1]
+        if self.together == 1 and self.pitch == self.depth:
+            offsets = range((size - 1) * window.strides[1] + width)
+            if all(window.column(x, offset) is not None for offset in offsets):
+                return [(range(1), width * self.depth)]
+        starts = range(0, width, self.together)
+        return [(range(start, min(start + self.together, width)), self.depth) for start in starts]

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from mnetdsl.backends.iree.kernels.amx import DEPTH, ROWS, tiles
 from mnetdsl.backends.iree.kernels.bfloat import bits_of
-from mnetdsl.backends.iree.kernels.blocking import FEW_ROWS, WIDEST, choose_block
+from mnetdsl.backends.iree.kernels.blocking import FEW_ROWS, WIDEST, choose_block, choose_window_block
 from mnetdsl.backends.iree.kernels.chain import Layer, Stage
-from mnetdsl.backends.iree.kernels.convolution import Convolution
+from mnetdsl.backends.iree.kernels.convolution import UNROLLED, Convolution
 from mnetdsl.backends.iree.kernels.depthwise import Depthwise, choose_strip
 from mnetdsl.backends.iree.kernels.executables import FLOAT, Elements
 from mnetdsl.backends.iree.kernels.isa import Isa
@@ -129,9 +129,11 @@ class Filter:
         if self.kind == "pointwise":
             block = choose_block(isa, pixels, channels // lanes, widest)
             return Pointwise(pixels, depth, channels, pitch, lanes, block, self.activation, added)
-        # Long strips: each of them has edges where columns are missing.
-        block = choose_block(isa, self.window.outputs[1], channels // lanes, widest=2)
-        return Convolution(self.window, depth, channels, pitch, lanes, block, self.activation, added, elements)
+        outputs, kernel, stride = self.window.outputs[1], self.window.kernel[1], self.window.strides[1]
+        block, together = choose_window_block(isa, outputs, channels // lanes, kernel, stride, depth <= UNROLLED)
+        return Convolution(
+            self.window, depth, channels, pitch, lanes, block, together, self.activation, added, elements
+        )
 
 
 def describe(op: Op, constants: Constants) -> Filter | Unsuitable:

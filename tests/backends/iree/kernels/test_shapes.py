@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mnetdsl.backends.iree.kernels.blocking import choose_block, parts, share
+from mnetdsl.backends.iree.kernels.blocking import choose_block, choose_window_block, parts, share
 from mnetdsl.backends.iree.kernels.isa import ISAS, choose_isa
 from mnetdsl.backends.iree.kernels.packing import pad_last, panels
 from mnetdsl.backends.iree.kernels.window import Window
@@ -76,6 +76,31 @@ def test_a_block_leaves_registers_for_its_weights(rows: int, vectors: int) -> No
         assert block.rows <= rows
         assert block.vectors <= vectors
         assert block.rows * block.vectors + block.vectors + 1 <= isa.registers
+
+
+@settings(max_examples=20)
+@given(
+    columns=st.integers(1, 224),
+    vectors=st.integers(1, 30),
+    kernel=st.integers(1, 7),
+    stride=st.integers(1, 3),
+    unrolled=st.booleans(),
+)
+def test_a_strip_leaves_registers_for_the_columns_that_it_takes_together(
+    columns: int, vectors: int, kernel: int, stride: int, unrolled: bool
+) -> None:
+    for isa in ISAS:
+        block, together = choose_window_block(isa, columns, vectors, kernel, stride, unrolled)
+        assert block.rows <= columns
+        assert block.vectors <= vectors
+        assert together <= kernel
+        assert block.rows * block.vectors + together * block.vectors + 1 <= isa.registers
+
+
+def test_columns_are_taken_together_where_they_share_inputs() -> None:
+    avx512, avx2, _ = ISAS
+    assert choose_window_block(avx512, 28, 6, 3, 2, unrolled=False)[1] == 3
+    assert choose_window_block(avx2, 28, 12, 3, 2, unrolled=False)[1] == 1
 
 
 def test_the_best_instruction_set_that_a_target_has_is_chosen() -> None:
