@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from iree import runtime
 
-ELEMENTS = {"ui8": np.uint8, "si8": np.int8, "f32": np.float32}
+ELEMENTS = {"ui8": np.uint8, "i8": np.int8, "f32": np.float32}
 """The manifest's words for what inputs are made of."""
 
 
@@ -83,12 +83,19 @@ def check(array: np.ndarray[Any, Any], port: dict[str, Any]) -> None:
         sys.exit(f"{port['name']} takes {element} {port['shape']}, this is {array.dtype} {list(array.shape)}")
 
 
+def count(text: str) -> int:
+    """A number of threads or runs."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1")
+    return int(text)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("module", type=Path)
     parser.add_argument("image", type=Path)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--threads", type=count, default=1)
+    parser.add_argument("--runs", type=count, default=1)
     asked = parser.parse_args()
     network = Network(asked.module, asked.threads)
     image = np.load(asked.image)

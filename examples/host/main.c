@@ -1,10 +1,11 @@
 // Loads a .vmfb that `mnet compile --target iree-cpu` made, runs it once on an
 // image of raw bytes, and prints the largest of its first output.
 //
-//   classify net.vmfb image.raw 1 224 224 3
+//   classify net.vmfb net.main image.raw 1 224 224 3
 //
-// The shape is that of the manifest beside the module; the input is u8, the
-// output float32. Built against IREE's runtime, see CMakeLists.txt.
+// The function is `main` of the module that the manifest beside it names; so
+// is the shape. The input is u8, the output float32. Built against IREE's
+// runtime, see CMakeLists.txt.
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,14 +44,15 @@ static iree_status_t print_largest(iree_hal_buffer_view_t* view) {
   return status;
 }
 
-// One call of `main` in the module.
+// One call of `function`, which is named with its module: a session may hold
+// several networks.
 static iree_status_t classify(iree_runtime_session_t* session,
-                              iree_host_size_t rank,
+                              const char* function, iree_host_size_t rank,
                               const iree_hal_dim_t* shape, const void* image,
                               iree_host_size_t size) {
   iree_runtime_call_t call;
   IREE_RETURN_IF_ERROR(iree_runtime_call_initialize_by_name(
-      session, iree_make_cstring_view("module.main"), &call));
+      session, iree_make_cstring_view(function), &call));
   iree_hal_buffer_view_t* input = NULL;
   // A u8 image is a signless i8 to IREE.
   iree_status_t status = iree_hal_buffer_view_allocate_buffer_copy(
@@ -80,8 +82,9 @@ static iree_status_t classify(iree_runtime_session_t* session,
 
 // A session with the module on one thread; "local-task" takes all cores.
 static iree_status_t run(iree_runtime_instance_t* instance, const char* module,
-                         iree_host_size_t rank, const iree_hal_dim_t* shape,
-                         const void* image, iree_host_size_t size) {
+                         const char* function, iree_host_size_t rank,
+                         const iree_hal_dim_t* shape, const void* image,
+                         iree_host_size_t size) {
   iree_hal_device_t* device = NULL;
   IREE_RETURN_IF_ERROR(iree_runtime_instance_try_create_default_device(
       instance, iree_make_cstring_view("local-sync"), &device));
@@ -97,31 +100,32 @@ static iree_status_t run(iree_runtime_instance_t* instance, const char* module,
         iree_runtime_session_append_bytecode_module_from_file(session, module);
   }
   if (iree_status_is_ok(status)) {
-    status = classify(session, rank, shape, image, size);
+    status = classify(session, function, rank, shape, image, size);
   }
   iree_runtime_session_release(session);
   return status;
 }
 
 int main(int argc, char** argv) {
-  if (argc < 4 || argc > 3 + kMaxRank) {
-    fprintf(stderr, "usage: classify MODULE.vmfb IMAGE.raw 1 HEIGHT WIDTH 3\n");
+  if (argc < 5 || argc > 4 + kMaxRank) {
+    fprintf(stderr,
+            "usage: classify NAME.vmfb NAME.main IMAGE.raw 1 HEIGHT WIDTH 3\n");
     return 2;
   }
   iree_hal_dim_t shape[kMaxRank];
-  iree_host_size_t rank = (iree_host_size_t)(argc - 3), size = 1;
+  iree_host_size_t rank = (iree_host_size_t)(argc - 4), size = 1;
   for (iree_host_size_t i = 0; i < rank; ++i) {
-    long length = strtol(argv[3 + i], NULL, 10);
+    long length = strtol(argv[4 + i], NULL, 10);
     if (length < 1 || length > 1 << 16) {
-      fprintf(stderr, "%s is no size of an image\n", argv[3 + i]);
+      fprintf(stderr, "%s is no size of an image\n", argv[4 + i]);
       return 2;
     }
     shape[i] = (iree_hal_dim_t)length;
     size *= (iree_host_size_t)length;
   }
   unsigned char* image = (unsigned char*)malloc(size);
-  if (!image || !read_image(argv[2], image, size)) {
-    fprintf(stderr, "%s does not hold %lu bytes\n", argv[2],
+  if (!image || !read_image(argv[3], image, size)) {
+    fprintf(stderr, "%s does not hold %lu bytes\n", argv[3],
             (unsigned long)size);
     free(image);
     return 1;
@@ -133,7 +137,7 @@ int main(int argc, char** argv) {
   iree_status_t status = iree_runtime_instance_create(
       &options, iree_allocator_system(), &instance);
   if (iree_status_is_ok(status)) {
-    status = run(instance, argv[1], rank, shape, image, size);
+    status = run(instance, argv[1], argv[2], rank, shape, image, size);
   }
   iree_runtime_instance_release(instance);
   free(image);

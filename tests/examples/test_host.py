@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from iree import runtime
 
 import mnetdsl
+from mnetdsl.ir.types import ElementType
 from tests.toolchain import require
 
 HERE = Path(__file__).parent
@@ -56,6 +59,19 @@ def test_the_python_program_imports_nothing_of_ours() -> None:
     assert "mnetdsl" not in re.findall(r"^(?:from|import) (\w+)", (HOST / "classify.py").read_text(), re.MULTILINE)
 
 
+def test_the_python_program_knows_what_inputs_are_made_of() -> None:
+    elements = runpy.run_path(str(HOST / "classify.py"))["ELEMENTS"]
+    inputs = (ElementType.U8, ElementType.I8, ElementType.F32)
+    assert elements == {each.value: np.dtype(each.dtype).type for each in inputs}
+
+
+@pytest.mark.parametrize("option", ["--threads", "--runs"])
+def test_no_threads_and_no_runs_are_refused(option: str, tmp_path: Path) -> None:
+    done = classify(tmp_path / "net.vmfb", tmp_path / "image.npy", option, 0)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith(f"argument {option}: '0' is no number from 1")
+
+
 @pytest.mark.parametrize("image", [np.zeros((1, 32, 64, 3), np.uint8), np.zeros((1, 64, 64, 3), np.float32)])
 def test_an_image_of_another_shape_or_type_is_one_line(image: np.ndarray, module: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "image.npy", image)
@@ -86,6 +102,13 @@ def test_the_c_program_compiles_against_the_functions_it_calls(compiler: str) ->
     assert done.returncode == 0, done.stderr
 
 
+def test_the_functions_full_name_has_the_networks(module: Path) -> None:
+    """As IREE's C functions look it up, and two networks in one session need it."""
+    held = runtime.VmModule.copy_buffer(runtime.VmInstance(), module.read_bytes())
+    manifest = json.loads(module.with_suffix(".json").read_text())
+    assert (held.name, manifest["name"], manifest["function"]) == ("mobilenet_v2", "mobilenet_v2", "main")
+
+
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The C program, linked with functions that hand each call to IREE's own iree-run-module."""
@@ -100,7 +123,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run_program(program: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
     tool = Path(sys.executable).with_name("iree-run-module")
-    environment = {**os.environ, "IREE_RUN_MODULE": str(tool)}
+    environment = {**os.environ, "IREE_RUN_MODULE": str(tool), "IREE_FUNCTION": "mobilenet_v2.main"}
     command = [str(program), *map(str, arguments)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
@@ -110,7 +133,7 @@ def test_the_c_program_prints_the_largest_logit(
 ) -> None:
     image = np.random.default_rng(3).integers(0, 256, (1, 64, 64, 3), np.uint8)
     (tmp_path / "image.raw").write_bytes(image.tobytes())
-    done = run_program(program, module, tmp_path / "image.raw", 1, 64, 64, 3)
+    done = run_program(program, module, "mobilenet_v2.main", tmp_path / "image.raw", 1, 64, 64, 3)
     assert (done.returncode, done.stderr) == (0, "")
     index, value = done.stdout.split()
     logits = network.run({"image": image})["logits"].reshape(-1).astype(np.float32)
@@ -121,18 +144,19 @@ def test_the_c_program_prints_the_largest_logit(
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["MODULE", "IMAGE", "1", "64", "64", "4"], 1, "does not hold 16384 bytes"),
-        (["MODULE", "IMAGE", "1", "64", "0", "3"], 2, "0 is no size of an image"),
-        (["MODULE", "IMAGE", "1", "32", "128", "3"], 1, "does not take this input"),
-        (["nothing.vmfb", "IMAGE", "1", "64", "64", "3"], 1, "the module cannot be read"),
-        (["MODULE", "IMAGE"], 2, "usage: classify"),
+        (["MODULE", "FUNCTION", "IMAGE", "1", "64", "64", "4"], 1, "does not hold 16384 bytes"),
+        (["MODULE", "FUNCTION", "IMAGE", "1", "64", "0", "3"], 2, "0 is no size of an image"),
+        (["MODULE", "FUNCTION", "IMAGE", "1", "32", "128", "3"], 1, "does not take this input"),
+        (["MODULE", "module.main", "IMAGE", "1", "64", "64", "3"], 1, "no such function"),
+        (["nothing.vmfb", "FUNCTION", "IMAGE", "1", "64", "64", "3"], 1, "the module cannot be read"),
+        (["MODULE", "FUNCTION", "IMAGE"], 2, "usage: classify"),
     ],
 )
 def test_what_the_c_program_cannot_do_is_one_line(
     arguments: list[str], status: int, said: str, program: Path, module: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "image.raw").write_bytes(bytes(64 * 64 * 3))
-    names = {"MODULE": module, "IMAGE": tmp_path / "image.raw"}
+    names = {"MODULE": module, "FUNCTION": "mobilenet_v2.main", "IMAGE": tmp_path / "image.raw"}
     done = run_program(program, *(names.get(argument, argument) for argument in arguments))
     assert done.returncode == status
     (line,) = done.stderr.splitlines()

@@ -1,6 +1,7 @@
 // The functions that examples/host/main.c calls, by running IREE's own
 // iree-run-module (environment: IREE_RUN_MODULE) for each invocation: the
-// program can be linked and run where IREE's libraries are not to be had.
+// program can be linked and run where IREE's libraries are not to be had. The
+// only function there is is IREE_FUNCTION of the environment.
 // Objects count their references as IREE's do, so that a sanitizer finds what
 // the program never releases and what it releases twice.
 
@@ -120,7 +121,7 @@ iree_status_t iree_runtime_session_append_bytecode_module_from_file(iree_runtime
 
 iree_status_t iree_runtime_call_initialize_by_name(iree_runtime_session_t* session, iree_string_view_t name,
                                                    iree_runtime_call_t* call) {
-  if (!session->module[0] || strcmp(name.data, "module.main")) return iree_make_status(5, "no such function");
+  if (!session->module[0] || strcmp(name.data, getenv("IREE_FUNCTION"))) return iree_make_status(5, "no such function");
   *(call_t*)call = (call_t){session, NULL, NULL};
   return NULL;
 }
