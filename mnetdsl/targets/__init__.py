@@ -40,8 +40,8 @@ HOSTS: dict[str, str] = {
     "iree-cpu:x86-64-v3": "IREE module for x86-64 with AVX2 and FMA, Linux",
     "iree-cpu:x86-64-v4": "IREE module for x86-64 with AVX-512, Linux",
     "iree-vulkan": "IREE module (.vmfb) for Vulkan, 8-bit layers by kernels of our own",
-    "iree-vulkan:simt": "the same with kernels of our own for all layers",
-    "iree-vulkan:linalg": "the same with code of IREE's for all layers",
+    "iree-vulkan:simt": "the same, float layers by kernels of our own as well",
+    "iree-vulkan:linalg": "the same, all layers by IREE's own code",
 }
 """Targets that are no microcontroller -> what comes out."""
 

@@ -24,8 +24,8 @@ def why_no_bfloat(target: str) -> str | None:
     require_iree(COMPILER)
     from mnetdsl.backends.iree.kernels.machine import bfloat_of
 
-    if not TARGETS[target].own_kernels:
-        return "all of its layers run on linalg, in float32"
+    if TARGETS[target].simt:
+        return "on Vulkan layers compute in float32, or in integers where the network says so"
     if not sys.platform.startswith("linux"):
         return "tiles are asked for as Linux wants it"
     return None if bfloat_of(TARGETS[target]) else "its processor has neither AMX-BF16 nor AVX512-BF16"

@@ -105,14 +105,15 @@ def generate(
 
 
 def _without_kernels(module: Module, target: IreeTarget) -> tuple[Road, ...]:
-    """One line for all layers, where own kernels are wanted and none fits the processor."""
+    """One line for all layers, where no own kernel is wanted or none fits the processor."""
     from mnetdsl.backends.iree.kernels.isa import ISAS
     from mnetdsl.backends.iree.kernels.roads import Road
 
-    if not target.own_kernels:
-        return ()
-    sets = ", ".join(isa.name for isa in ISAS)
-    reason = f"`{target.name}` has none of the instruction sets with own kernels: {sets}"
+    if target.own_kernels:
+        sets = ", ".join(isa.name for isa in ISAS)
+        reason = f"`{target.name}` has none of the instruction sets with own kernels: {sets}"
+    else:
+        reason = f"`{target.name}` leaves it to IREE; `iree-vulkan:simt` has own kernels"
     return (Road(Location(module.name), "module", None, reason),)
 
 

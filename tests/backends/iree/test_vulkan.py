@@ -43,6 +43,13 @@ def test_a_module_keeps_to_one_queue_and_the_host_waits_once(name: str) -> None:
     assert main.count("hal.fence.await") == 1
 
 
+@pytest.mark.parametrize("target", ["iree-vulkan", "iree-vulkan:linalg"])
+def test_remarks_say_that_linalg_runs_all_of_a_network_in_float(target: str) -> None:
+    road, shaders = map(str, generate(small_module(), "net", target).remarks())
+    assert f"small runs on linalg, since `{target}` leaves it to IREE; `iree-vulkan:simt` has" in road
+    assert shaders.startswith("shaders: ")
+
+
 def refusal(package: IreePackage) -> Diagnostic:
     with pytest.raises(MnetError) as refused:
         PackageRunner(package)
