@@ -74,6 +74,23 @@ def check_precision(target: str, precision: str) -> None:
         )
 
 
+def check_float_layers(module: Module, precision: str) -> None:
+    """Raises `MnetError` MN1107 where all of a module's products are of stored integers, which have one precision."""
+    from mnetdsl.cost.macs import RULES
+
+    products = [op for op in module.graph.operations if RULES[op.opcode](op)]
+    if precision == "f32" or not module.quantized or any(op.type.quantization is None for op in products):
+        return
+    raise MnetError(
+        error(
+            "MN1107",
+            f"`{module.name}` has nothing to compute in {PRECISIONS[precision]}: its layers store integers",
+            help="leave out --precision, or compile the network without its table `quantization`",
+        ),
+        exit_code=ExitCode.USAGE,
+    )
+
+
 def check_threads(target: str, threads: int | None) -> None:
     """Raises `MnetError` MN2006 where modules for `target` do not run on threads."""
     if threads is not None and not target.startswith("iree-cpu"):
@@ -135,6 +152,7 @@ def generate(
     """
     name = check_target(target)
     check_precision(name, precision)
+    check_float_layers(module, precision)
     if makes_c(name):
         from mnetdsl.backends import c
         from mnetdsl.backends.c.budget import over_flash

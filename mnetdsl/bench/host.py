@@ -20,6 +20,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
+from mnetdsl.backends.targets import check_float_layers
 from mnetdsl.bench import Request
 from mnetdsl.bench.engines import ENGINES, OURS, PEAK, WRITERS
 from mnetdsl.bench.float_module import behind_preprocessing
@@ -54,7 +55,8 @@ def measure(request: Request) -> HostReport:
     """Our module and `request.against` with each of `request.threads`.
 
     Raises `MnetError`: MN2001 for a machine behind the colon, MN2002 and MN2003 for engines that do not exist or are
-    not installed, MN2004 where one fails, MN2005 where one computes something else.
+    not installed, MN1107 where the network or this processor has no such precision, MN2004 where an engine fails,
+    MN2005 where one computes something else.
     """
     if request.machine:
         raise MnetError(
@@ -64,6 +66,7 @@ def measure(request: Request) -> HostReport:
     names = (OURS, *(name for name in request.against if name != OURS))
     check_engines(names)
     quantized = request.module.quantized
+    check_float_layers(request.module, request.precision)
     if quantized:
         request = replace(request, precision=INT8)
     check_precision(names, request.precision)

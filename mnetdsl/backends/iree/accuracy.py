@@ -42,7 +42,7 @@ def measure(module: Module, package: IreePackage, images: int = IMAGES) -> Accur
         expected, got = run(module, inputs), runner.run(inputs)
         for name, array in expected.items():
             scale = max(float(np.abs(array).max()), 1e-30)
-            differences.append(float(np.abs(got[name] - array).max()) / scale)
+            differences.append(float(np.abs(got[name].astype(np.float64) - array).max()) / scale)
         first = module.graph.outputs[0].name
         same += int(got[first].argmax() == expected[first].argmax())
     return Accuracy(images, max(differences), same)

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import mnetdsl
-from mnetdsl.backends.iree import emission
+from mnetdsl.backends.iree import emission, why_no_bfloat
 from mnetdsl.backends.iree.accuracy import measure
 from mnetdsl.backends.iree.compiler import compile_mlir
 from mnetdsl.backends.iree.kernels.amx import tiles
@@ -21,14 +21,15 @@ from mnetdsl.backends.iree.kernels.pairs import paired
 from mnetdsl.backends.iree.package import generate
 from mnetdsl.backends.iree.session import Session
 from mnetdsl.backends.iree.targets import TARGETS
-from mnetdsl.backends.targets import ACCURACY, check_precision
+from mnetdsl.backends.targets import ACCURACY, check_float_layers, check_precision
 from mnetdsl.diagnostics import ExitCode, MnetError
 from mnetdsl.interpreter import run
 from mnetdsl.ir.core import Module
 from mnetdsl.passes.context import Remark
 from tests.backends.iree.cases.maker import CaseMaker
-from tests.backends.iree.harness import Array, inputs_of
+from tests.backends.iree.harness import Array, inputs_of, small_module
 from tests.backends.iree.kernels.test_layers import elementwise_layers, random_layers
+from tests.backends.iree.quantized.test_operations import module_of
 
 TARGET = TARGETS["iree-cpu"]
 TOLERANCE = 1e-5
@@ -167,6 +168,25 @@ def test_a_target_without_bfloat16_is_refused(target: str) -> None:
     assert refused.value.diagnostics[0].code == "MN1107"
     assert refused.value.exit_code is ExitCode.USAGE
     check_precision(target, "f32")
+
+
+def test_reasons_fit_what_a_target_is() -> None:
+    for target in ("iree-vulkan", "iree-vulkan:simt", "iree-vulkan:linalg"):
+        assert "on Vulkan layers compute in float32" in str(why_no_bfloat(target))
+    assert "neither AMX-BF16 nor AVX512-BF16" in str(why_no_bfloat("iree-cpu:x86-64-v3"))
+
+
+def test_a_network_that_stores_integers_is_refused() -> None:
+    """It would run as ever, and the summary say that bfloat16 costs nothing."""
+    integers = module_of(["i8: pointwise", "i8: dense per channel"])
+    with pytest.raises(MnetError) as refused:
+        check_float_layers(integers, "bf16")
+    (message,) = refused.value.diagnostics
+    assert message.code == "MN1107"
+    assert "its layers store integers" in message.message
+    assert refused.value.exit_code is ExitCode.USAGE
+    check_float_layers(integers, "f32")
+    check_float_layers(small_module(), "bf16")
 
 
 def test_the_best_that_a_processor_has_is_chosen() -> None:
