@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from mnetdsl.bench.qemu import check_core
 from mnetdsl.diagnostics import MnetError
 from tests.cli.process import ROOT, mnet, refused
+from tests.real_data import tflite
 from tests.toolchain import require
 
 DIGITS = ROOT / "examples" / "digits"
@@ -41,10 +41,7 @@ def test_the_digits_network_is_measured_on_cortex_m4() -> None:
 @pytest.mark.usefixtures("emulator")
 def test_an_imported_8_bit_network_is_measured_in_the_same_shape(tmp_path: Path) -> None:
     pytest.importorskip("ai_edge_litert")
-    source = Path(os.environ.get("MNET_DATA", ROOT / ".." / "shared" / "data")) / "models" / "vww_96_int8.tflite"
-    if not source.exists():
-        pytest.skip(f"{source} is not there; MNET_DATA names the folder that holds models/")
-    done = mnet("import", source.resolve(), "-o", tmp_path / "vww")
+    done = mnet("import", tflite("vww_96_int8"), "-o", tmp_path / "vww")
     assert done.returncode == 0, done.stderr
     done = mnet("bench", tmp_path / "vww", "--on", "qemu:cortex-m4", "--format", "json")
     assert done.returncode == 0, done.stderr

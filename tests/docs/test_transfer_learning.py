@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from mnetdsl.cli.main import main
 from mnetdsl.evaluate import Share, ranks, read_labels, read_saved
+from tests.real_data import DATA, real
 from tests.toolchain import require
 
 torch = pytest.importorskip("torch")
@@ -18,7 +18,6 @@ pytestmark = [pytest.mark.torch, pytest.mark.slow]
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "transfer_learning.md"
-DATA = Path(os.environ.get("MNET_DATA", ROOT / ".." / "shared" / "data")).resolve()
 
 
 def fences(language: str) -> list[str]:
@@ -37,8 +36,7 @@ def test_the_page_runs_and_its_networks_are_as_good_as_it_says(
 ) -> None:
     pytest.importorskip("h5py")
     require("gcc")
-    if not (DATA / "images" / "cifar10").is_dir():
-        pytest.skip(f"{DATA} is not there; MNET_DATA names the folder that holds models/ and images/")
+    real("images/cifar10")
     torch.set_num_threads(1)  # the suite runs in parallel by processes
     monkeypatch.chdir(tmp_path)
     Path("data").symlink_to(DATA)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +12,19 @@ from numpy.typing import NDArray
 
 from mnetdsl.cli.main import main
 from mnetdsl.evaluate import read_saved
+from tests.real_data import DATA, tflite
 from tests.toolchain import require
 
 pytest.importorskip("ai_edge_litert")
 
-ROOT = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("MNET_DATA", ROOT / ".." / "shared" / "data")).resolve()
 PHOTOS = DATA / "images" / "imagenet"
 PEOPLE = DATA / "images" / "coco"
 SLIM = ["--resize", "stretch", "--central", "0.875"]
 
 
 def imported(name: str, folder: Path) -> str:
-    path = DATA / "models" / f"{name}.tflite"
-    if not path.exists():
-        pytest.skip(f"{path} is not there; MNET_DATA names the folder that holds models/ and images/")
     output = folder / name
-    assert main(["import", str(path), "-o", str(output)]) == 0
+    assert main(["import", str(tflite(name)), "-o", str(output)]) == 0
     return str(output)
 
 

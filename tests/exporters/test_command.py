@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +14,8 @@ from mnetdsl.cli.main import main
 from mnetdsl.diagnostics import MnetError
 from mnetdsl.importers.tflite import import_bytes, import_tflite
 from tests.exporters.needs import need
+from tests.real_data import tflite
 
-DATA = Path(os.environ.get("MNET_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
 NET = """mnet 1
 
 model net() {
@@ -69,9 +68,7 @@ def test_every_layer_of_a_float_export_is_validated(net: Path, tmp_path: Path, c
 @pytest.mark.parametrize("name", ["vww_96_int8", "mobilenet_v1_0.25_224_quant"])
 def test_an_imported_int8_model_written_again_has_the_bits_of_the_first(name: str, tmp_path: Path) -> None:
     need("ai_edge_litert", "flatbuffers")
-    path = DATA / "models" / f"{name}.tflite"
-    if not path.is_file():
-        pytest.skip(f"{path} is not there; MNET_DATA names the folder that holds models/")
+    path = tflite(name)
     imported = import_tflite(path)
     for file, data in imported.files.items():
         (tmp_path / file).write_bytes(data)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
 
 from mnetdsl.cli.main import main
 from tests.importers.checkpoints import keras_v1, pth, torchvision_v2, write_h5
+from tests.real_data import DATA, real
 from tests.toolchain import require
 
-DATA = Path(os.environ.get("MNET_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
-REAL = DATA / "models" / "mobilenet_v1_0.25_224_keras.h5"
+REAL = "models/mobilenet_v1_0.25_224_keras.h5"
 PHOTOGRAPHS = DATA / "images" / "imagenet"
 
 
@@ -73,9 +72,7 @@ def test_the_real_keras_checkpoint_is_as_accurate_as_in_keras(
 
     Of the whole pictures it is right on 169: the 56.3 % that are stated with the photographs.
     """
-    if not REAL.exists():
-        pytest.skip(f"{REAL} is not there; MNET_DATA names the folder that holds models/ and images/")
-    assert main(["import", str(REAL), "-o", str(tmp_path / "v1k")]) == 0
+    assert main(["import", str(real(REAL)), "-o", str(tmp_path / "v1k")]) == 0
     capsys.readouterr()
     labels = str(PHOTOGRAPHS / "labels.csv")
     how = [
@@ -100,7 +97,5 @@ def test_the_real_keras_checkpoint_is_as_accurate_as_in_keras(
 def test_the_real_keras_checkpoint_validates(tmp_path: Path) -> None:
     """Trained weights have layers whose sums relu6 cuts from a hundred to 6, which random ones do not."""
     require("gcc")
-    if not REAL.exists():
-        pytest.skip(f"{REAL} is not there; MNET_DATA names the folder that holds models/ and images/")
-    assert main(["import", str(REAL), "-o", str(tmp_path / "v1k")]) == 0
+    assert main(["import", str(real(REAL)), "-o", str(tmp_path / "v1k")]) == 0
     assert main(["validate", str(tmp_path / "v1k"), "--on", "c,iree-cpu"]) == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +28,10 @@ from mnetdsl.passes.derive import materialize
 from mnetdsl.passes.fold_constant_channels import FoldConstantChannels
 from mnetdsl.source import SourceFile
 from tests.backends.c.quantized.layers import Layers
+from tests.real_data import tflite
 from tests.toolchain import require
 
 Array = NDArray[Any]
-MODELS = Path(os.environ.get("MNET_DATA", "../shared/data")) / "models"
 
 
 def folded(module: Module, context: Context | None = None) -> Module:
@@ -258,10 +257,9 @@ def _random_layer(layers: Layers, values: list[Value]) -> Value:
     return layers.op(str(random.choice(["max_pool", "avg_pool"])), {"input": x}, storage, kernel=kernel)
 
 
-@pytest.mark.skipif(not MODELS.is_dir(), reason="MNET_DATA has no models")
 def test_half_of_a_real_network_is_constant(tmp_path: Path) -> None:
     """vww_96: outputs have the same bits for noise and extremes, at half the multiply-accumulates."""
-    write_folder(tmp_path, import_tflite(str(MODELS / "vww_96_int8.tflite")).files)
+    write_folder(tmp_path, import_tflite(tflite("vww_96_int8")).files)
     require("gcc")
     network, remarks = api.load(tmp_path).with_weights(), list[Remark]()
     module = network.optimized()
@@ -282,7 +280,7 @@ def test_half_of_a_real_network_is_constant(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("multiple", [1, 2, 4, 8])
 def test_channels_are_kept_up_to_a_multiple(multiple: int, tmp_path: Path) -> None:
-    write_folder(tmp_path, import_tflite(str(MODELS / "vww_96_int8.tflite")).files)
+    write_folder(tmp_path, import_tflite(tflite("vww_96_int8")).files)
     module = clone(api.load(tmp_path).with_weights().optimized())
     FoldConstantChannels(multiple).run(module, Context())
     verify(module)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 
 import mnetdsl
+from tests.real_data import real
 from tests.references.conftest import Worker
 from tools.zoo_figures import REFERENCES, figures
 
 pytestmark = pytest.mark.slow
-
-MODELS = Path(os.environ.get("MNET_DATA", "../shared/data")) / "models"
 
 
 @pytest.mark.parametrize("network", REFERENCES)
@@ -38,11 +35,9 @@ def test_a_library_counts_what_the_page_says(network: str, request: pytest.Fixtu
 def test_a_published_file_counts_what_our_network_does(
     file: str, network: str, alpha: float, keras_worker: Worker
 ) -> None:
-    path = MODELS / file
-    if not path.exists():
-        pytest.skip(f"{path} is not here; MNET_DATA names the folder of real models")
+    path = real(f"models/{file}")
     summary = mnetdsl.load(network, alpha=alpha, classes=1001).summary()
-    reply = keras_worker.ask({"file": str(path.resolve())})
+    reply = keras_worker.ask({"file": str(path)})
     assert reply["macs"] == summary.macs
     # Batch normalization is folded in the file: one offset is left of its scale, offset, mean and variance.
     assert reply["parameters"] == summary.parameters - summary.statistics // 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +31,11 @@ from tests.backends.c.networks import small_mobilenet
 from tests.backends.c.quantized.layers import Layers, different
 from tests.backends.c.quantized.test_networks import I8, quantized
 from tests.backends.c.test_package import touched_bytes
+from tests.real_data import tflite
 from tests.toolchain import require
 
 Array = NDArray[Any]
 HERE = Path(__file__).parent
-MODELS = Path(os.environ.get("MNET_DATA", "../shared/data")) / "models"
 TARGETS = [None, "cortex-m4", "cortex-m55"]
 
 
@@ -146,10 +145,9 @@ def test_exactly_the_stated_arena_is_touched(core: str | None) -> None:
     assert touched[size - 4 : size].any()
 
 
-@pytest.mark.skipif(not MODELS.is_dir(), reason="MNET_DATA has no models")
 def test_memory_of_a_real_network(tmp_path: Path) -> None:
     """vww_96: 20 KB by rows, 48 KB with the whole image (KERNELS.md)."""
-    write_folder(tmp_path, import_tflite(str(MODELS / "vww_96_int8.tflite")).files)
+    write_folder(tmp_path, import_tflite(tflite("vww_96_int8")).files)
     module = mnetdsl.load(tmp_path).with_weights().optimized()
     for core in TARGETS:
         arena = plan_rows(module, options(core).core).arena_bytes

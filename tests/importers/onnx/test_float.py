@@ -13,7 +13,7 @@ from mnetdsl.exporters.onnx import to_onnx, write_onnx
 from mnetdsl.importers.onnx import import_bytes, import_onnx
 from mnetdsl.quantize.apply import quantizable
 from tests.importers.onnx.networks import SIZE, Net, agree, both, imported, mobile, text
-from tests.importers.tflite.test_models import DATA
+from tests.real_data import real
 
 ACTIVATIONS = {
     "Relu": "relu",
@@ -205,10 +205,7 @@ def test_preprocessing_inside_an_exported_file_is_the_declaration_again(tmp_path
     "name", ["mobilenet_v2_person_128_float", "mobilenetv4_conv_small_0.5_cifar10_SELFTRAINED_float"]
 )
 def test_models_that_people_trained(name: str, tmp_path: Path) -> None:
-    path = DATA / "models" / f"{name}.onnx"
-    if not path.is_file():
-        pytest.skip(f"{path} is not there; MNET_DATA names the folder that holds models/")
-    imported = import_onnx(path)
+    imported = import_onnx(real(f"models/{name}.onnx"))
     for file, data in imported.files.items():
         (tmp_path / file).write_bytes(data)
     assert mnetdsl.check(tmp_path) == ()

@@ -14,7 +14,7 @@ from mnetdsl.exporters.onnx import write_onnx
 from mnetdsl.importers.onnx import import_bytes
 from mnetdsl.importers.tflite import import_tflite
 from tests.importers.onnx.networks import Net, both, imported, text
-from tests.importers.tflite.test_models import DATA
+from tests.real_data import tflite
 
 SCALE = 0.03
 Numbers = tuple[float, int]
@@ -178,10 +178,7 @@ def test_half_a_network_in_float_is_refused_by_name() -> None:
 
 @pytest.mark.parametrize("name", ["vww_96_int8", "mobilenet_v3_small_224_tf2_ptq_int8", "mobilenet_v1_0.25_224_quant"])
 def test_an_exported_int8_network_is_imported_with_the_same_bits(name: str, tmp_path: Path) -> None:
-    path = DATA / "models" / f"{name}.tflite"
-    if not path.is_file():
-        pytest.skip(f"{path} is not there; MNET_DATA names the folder that holds models/")
-    first = import_tflite(path)
+    first = import_tflite(tflite(name))
     for file, data in first.files.items():
         (tmp_path / file).write_bytes(data)
     network = mnetdsl.load(tmp_path / f"{first.name}.mnet").with_weights()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from functools import cache
 from pathlib import Path
@@ -12,8 +11,8 @@ import pytest
 import mnetdsl
 from mnetdsl.importers.result import Imported
 from mnetdsl.importers.tflite import import_tflite
+from tests.real_data import tflite
 
-DATA = Path(os.environ.get("MNET_DATA", Path(__file__).parents[3] / ".." / "shared" / "data"))
 MODELS = (
     "coco_ssd_mobilenet_v1_1.0_quant",
     "deeplabv3_mnv2_257_float",
@@ -42,16 +41,9 @@ QUANTIZED = {
 QUICK = ("vww_96_int8", "mobilenet_v1_0.25_224_quant")
 
 
-def model(name: str) -> Path:
-    path = DATA / "models" / f"{name}.tflite"
-    if not path.is_file():
-        pytest.skip(f"{path} is not there; MNET_DATA names the folder that holds models/")
-    return path
-
-
 @cache
 def imported(name: str) -> Imported:
-    return import_tflite(model(name))
+    return import_tflite(tflite(name))
 
 
 def folder(name: str, place: Path) -> Path:
@@ -67,7 +59,7 @@ def test_a_model_checks_loads_its_weights_and_is_the_same_bytes_again(name: str,
     place = folder(name, tmp_path)
     assert mnetdsl.check(place) == ()
     assert mnetdsl.load(place).with_weights().module.resources
-    assert import_tflite(model(name)).files == imported(name).files
+    assert import_tflite(tflite(name)).files == imported(name).files
 
 
 def table(name: str, title: str) -> list[list[str]]:
@@ -120,7 +112,7 @@ def test_labels_of_the_metadata_are_kept() -> None:
 @pytest.mark.parametrize("name", FLOAT)
 def test_every_tensor_of_a_float_model_is_tensorflow_lites(name: str, tmp_path: Path) -> None:
     network = mnetdsl.load(folder(name, tmp_path)).with_weights()
-    report = network.validate_against(model(name), ["numpy", "c"])
+    report = network.validate_against(tflite(name), ["numpy", "c"])
     assert report.agrees, [str(each) for each in report.diagnostics()]
     assert min(len(backend.layers) for backend in report.backends) >= 29
 
@@ -130,7 +122,7 @@ def test_every_tensor_of_a_float_model_is_tensorflow_lites(name: str, tmp_path: 
 )
 def test_every_tensor_of_a_quantized_model_has_tensorflow_lites_bits(name: str, tmp_path: Path) -> None:
     network = mnetdsl.load(folder(name, tmp_path)).with_weights()
-    report = network.validate_against(model(name), ["numpy"])
+    report = network.validate_against(tflite(name), ["numpy"])
     assert report.agrees, [str(each) for each in report.diagnostics()]
     assert report.tolerance == 0
     assert len(report.backends[0].layers) == QUANTIZED[name]

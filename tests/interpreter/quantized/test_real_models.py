@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.real_data import real
 from tests.tflite_models import Reference
 from tests.tflite_walk import Walk
 
-DATA = Path(os.environ.get("MNET_DATA", Path(__file__).parents[3] / ".." / "shared" / "data"))
 FAST = ["vww_96_int8", "mobilenet_v1_0.25_224_quant"]
 SLOW = [
     "tf2_mobilenet_v2_1.0_224_ptq",
@@ -24,13 +22,6 @@ SLOW = [
     "deeplabv3_mnv2_dm05_pascal_quant",
 ]
 LAYERS = "reference/vww_96_int8_layers"
-
-
-def real(path: str) -> Path:
-    found = DATA / path
-    if not found.is_file():
-        pytest.skip(f"{found} is not there; MNET_DATA names the folder of real models")
-    return found
 
 
 def photograph(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
