@@ -46,10 +46,15 @@ def command(file: str, parameters: Mapping[str, Constant], layout: str) -> None:
     """
     from mnetdsl.api import check
     from mnetdsl.cli.console import print_json, show, talk
-    from mnetdsl.diagnostics import ExitCode, Severity
+    from mnetdsl.diagnostics import ExitCode, MnetError, Severity
     from mnetdsl.diagnostics.codes import BUDGET_CODES
 
-    diagnostics = check(file, **parameters)
+    try:
+        diagnostics = check(file, **parameters)
+    except MnetError as problem:
+        if layout == "text":
+            raise
+        diagnostics = problem.diagnostics  # what reads them gets its object for a file that is not there, too
     if layout == "text":
         show(diagnostics)
     else:

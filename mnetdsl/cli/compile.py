@@ -14,6 +14,7 @@ from mnetdsl.cli.options import (
     load_with_weights,
     network_options,
     parse_size,
+    place,
     weights_option,
 )
 
@@ -87,7 +88,9 @@ Examples:
 @click.option(
     "--remarks", is_flag=True, help="Say how each layer of an IREE module runs and why, or what was folded, on stderr."
 )
-@click.option("-o", "--output", "folder", metavar="DIR", required=True, help="Folder for the files, made if missing.")
+@click.option(
+    "-o", "--output", "folder", type=place, metavar="DIR", required=True, help="Folder for the files, made if missing."
+)
 @json_option
 def command(
     file: str,

@@ -14,6 +14,7 @@ from mnetdsl.cli.options import (
     json_option,
     load_with_weights,
     network_options,
+    place,
     resize_option,
     weights_option,
 )
@@ -49,9 +50,14 @@ Examples:
 )
 @network_options
 @weights_option
-@click.option("--data", metavar="DIR", required=True, help="The folder that the files in --labels are in.")
+@click.option("--data", type=place, metavar="DIR", required=True, help="The folder that the files in --labels are in.")
 @click.option(
-    "--labels", "labels_file", metavar="FILE", required=True, help="A .csv with the columns file and class_N or class."
+    "--labels",
+    "labels_file",
+    type=place,
+    metavar="FILE",
+    required=True,
+    help="A .csv with the columns file and class_N or class.",
 )
 @click.option("--label-column", "column", metavar="NAME", help="The column of class numbers. Default: by their number.")
 @click.option("--on", metavar="BACKEND", default="numpy", show_default=True, help="Where to run; see `mnet targets`.")
@@ -65,7 +71,7 @@ Examples:
 @resize_option("crop")
 @central_option
 @click.option("--compare", "other", metavar="OTHER", help="Another network, or a saved .npz, to set beside FILE.")
-@click.option("--output", metavar="FILE.npz", help="Save the logits.")
+@click.option("--output", type=place, metavar="FILE.npz", help="Save the logits.")
 @click.option("--resume", is_flag=True, help="Continue an interrupted evaluation with the same --output.")
 @json_option
 def command(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mnetdsl.cli.options import json_option, load_with_weights, network_options, weights_option
+from mnetdsl.cli.options import json_option, load_with_weights, network_options, place, weights_option
 
 if TYPE_CHECKING:
     from mnetdsl.api import Network
@@ -31,7 +31,7 @@ Examples:
 @network_options
 @weights_option
 @click.option("--to", type=click.Choice(FORMATS), help="The format. Default: the ending of the file.")
-@click.option("-o", "--output", metavar="FILE", required=True, help="The file to write.")
+@click.option("-o", "--output", type=place, metavar="FILE", required=True, help="The file to write.")
 @click.option("--stored-inputs", is_flag=True, help="Give images as an int8 network stores them, not normalized.")
 @click.option("--force", is_flag=True, help="Overwrite the file where it exists.")
 @json_option

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from mnetdsl.cli.options import place
+
 
 @click.command(
     epilog="""\b
@@ -14,7 +16,7 @@ Examples:
   mnet fmt --check *.mnet
 """
 )
-@click.argument("files", metavar="FILES", nargs=-1, required=True)
+@click.argument("files", type=place, metavar="FILES", nargs=-1, required=True)
 @click.option(
     "--check", is_flag=True, help="Change nothing; exit with 1 and name the files that are not in the layout."
 )

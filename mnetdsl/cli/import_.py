@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mnetdsl.cli.options import is_name, json_option, parse_assignments, parse_numbers
+from mnetdsl.cli.options import is_name, json_option, parse_assignments, parse_numbers, place
 
 if TYPE_CHECKING:
     from mnetdsl.importers import Imported
@@ -29,8 +29,8 @@ Examples:
   mnet import mobilenet_v2.onnx -o build/v2 --mean 123.675,116.28,103.53 --std 58.395,57.12,57.375
 """,
 )
-@click.argument("checkpoint", metavar="CHECKPOINT")
-@click.option("-o", "--output", "folder", metavar="DIR", required=True, help="The folder to write into.")
+@click.argument("checkpoint", type=place, metavar="CHECKPOINT")
+@click.option("-o", "--output", "folder", type=place, metavar="DIR", required=True, help="The folder to write into.")
 @click.option("--name", metavar="NAME", help="Of the network and its files. Default: from what is recognized.")
 @click.option("--key", metavar="KEY", help="The part of a PyTorch file that holds the weights, such as state_dict.")
 @click.option(

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from mnetdsl.cli.options import place
+
 
 @click.command(
     epilog="""\b
@@ -14,7 +16,7 @@ Examples:
   mnet new models/small.mnet --from mobilenet_v1 --force
 """
 )
-@click.argument("name", metavar="NAME.mnet")
+@click.argument("name", type=place, metavar="NAME.mnet")
 @click.option("--from", "source", metavar="NETWORK", help="The network of the zoo to copy, such as mobilenet_v2.")
 @click.option("--force", is_flag=True, help="Overwrite NAME.mnet.")
 def command(name: str, source: str | None, force: bool) -> None:

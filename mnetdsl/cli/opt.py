@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mnetdsl.cli.options import load_network, network_options, weights_option
+from mnetdsl.cli.options import load_network, network_options, place, weights_option
 
 if TYPE_CHECKING:
     from mnetdsl.ir.core import Module
@@ -44,7 +44,7 @@ Examples:
 @click.option("--print-ir-after-all", is_flag=True, help="Print the IR behind every pass, on stderr.")
 @click.option("--remarks", is_flag=True, help="Say what each pass did, and what it did not and why, on stderr.")
 @click.option("--timing", is_flag=True, help="Print the time of each pass, on stderr.")
-@click.option("-o", "--output", metavar="FILE", help="Write the IR there instead of to stdout.")
+@click.option("-o", "--output", type=place, metavar="FILE", help="Write the IR there instead of to stdout.")
 @click.option("--list", is_flag=True, is_eager=True, expose_value=False, callback=_list_passes, help="List the passes.")
 def command(
     file: str,

@@ -24,6 +24,14 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 _WORDS_INSIDE = ("as", "in", "of", "mnet", "and", "or", "not", "true", "false")
 
 
+def place(text: str) -> str:
+    """The type of a path. Where it is empty, as `-o "$OUT"` is of a variable that is not set, files would else be
+    written into the folder at hand."""
+    if not text:
+        raise click.BadParameter("it is empty; is a variable of the shell not set?")
+    return text
+
+
 def parse_assignments(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, Constant]:
     """`name=value` each, the value written as in the language; quotes around a text may be left out."""
     parameters: dict[str, Constant] = {}
@@ -91,7 +99,7 @@ def parse_numbers(context: click.Context, option: click.Parameter, value: str | 
 
 def file_argument(function: F) -> F:
     """FILE: a `.mnet` file, a folder that holds one, or a network of the zoo."""
-    return click.argument("file", metavar="FILE")(function)
+    return click.argument("file", metavar="FILE", type=place)(function)
 
 
 def network_options(function: F) -> F:
@@ -115,6 +123,7 @@ def network_options(function: F) -> F:
 def weights_option(function: F) -> F:
     return click.option(
         "--weights",
+        type=place,
         metavar="FILE",
         help="A .safetensors or .npz file, or random:SEED. Default: what the deployment names.",
     )(function)

@@ -15,6 +15,7 @@ from mnetdsl.cli.options import (
     json_option,
     load_with_weights,
     network_options,
+    place,
     resize_option,
     weights_option,
 )
@@ -62,10 +63,11 @@ Examples:
 @weights_option
 @click.option(
     "--calibrate",
+    type=place,
     metavar="DIR",
     help="A folder of images such as the network will see, or a pattern: 'photos/*.jpg'. Default: the deployment's.",
 )
-@click.option("-o", "--output", "folder", metavar="DIR", required=True, help="The folder to write into.")
+@click.option("-o", "--output", "folder", type=place, metavar="DIR", required=True, help="The folder to write into.")
 @click.option("--name", metavar="NAME", help="Of the result and its files. Default: that of FILE with _int8.")
 @click.option(
     "--skip",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mnetdsl.cli.options import json_option, load_with_weights, network_options, resize_option, weights_option
+from mnetdsl.cli.options import json_option, load_with_weights, network_options, place, resize_option, weights_option
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,12 +54,14 @@ Examples:
 )
 @click.option(
     "--output",
+    type=place,
     metavar="FILE",
     help="Save the outputs: .npz for all by name, .npy for one output, .bin for its raw elements alone.",
 )
 @click.option(
     "--save-inputs",
     "inputs_folder",
+    type=place,
     metavar="DIR",
     help="Save what the network is given as DIR/NAME.bin: raw elements, as the main of generated C reads them.",
 )

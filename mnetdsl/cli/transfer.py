@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mnetdsl.cli.options import json_option, load_network, network_options
+from mnetdsl.cli.options import json_option, load_network, network_options, place
 
 if TYPE_CHECKING:
     from mnetdsl.sema.values import Constant
@@ -39,6 +39,7 @@ Examples:
 @click.option(
     "--from",
     "source",
+    type=place,
     metavar="WEIGHTS",
     required=True,
     help="A .safetensors or .npz file, or a network whose deployment names one: a folder or .mnet file.",
@@ -52,7 +53,9 @@ Examples:
     metavar="OLD=NEW",
     help="A layer of WEIGHTS that has another name in FILE; =NEW puts all of them under NEW. Repeatable.",
 )
-@click.option("-o", "--output", metavar="FILE", help="Write all weights: those taken, and new ones drawn from --seed.")
+@click.option(
+    "-o", "--output", type=place, metavar="FILE", help="Write all weights: those taken, and new ones drawn from --seed."
+)
 @click.option(
     "--seed", type=click.IntRange(0), metavar="N", default=0, show_default=True, help="Of the new layers' weights."
 )

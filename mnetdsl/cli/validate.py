@@ -13,6 +13,7 @@ from mnetdsl.cli.options import (
     json_option,
     load_with_weights,
     network_options,
+    place,
     resize_option,
     weights_option,
 )
@@ -46,6 +47,7 @@ Examples:
 )
 @click.option(
     "--against",
+    type=place,
     metavar="TFLITE",
     help="Compare with TensorFlow Lite's reference kernels on the .tflite that the network was imported from, or "
     "exported to.",
@@ -55,6 +57,7 @@ Examples:
 )
 @click.option(
     "--inputs",
+    type=place,
     metavar="PATH",
     help="An image or array, or a folder of them, in place of inputs that are made up.",
 )

@@ -67,6 +67,8 @@ def test_without_a_command_the_help_is_shown_as_a_usage_error() -> None:
         (["summary", "x", "--set", "a=1", "--set", "a=2"], "twice"),
         (["summary", "x", "extra"], "unexpected"),
         (["new", "x"], "mobilenet_v2"),
+        (["summary", ""], "it is empty"),
+        (["compile", "mobilenet_v2", "--weights", "random:1", "--target", "host-c", "-o", ""], "it is empty"),
         (["run", "x", "--input", "a.png", "--top", "0"], "0"),
         (["run", "mobilenet_v2", "--weights", "random:1", "--input", "random:1", "--output", "x.txt"], ".npy"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -30,6 +31,14 @@ def test_an_unknown_file_suggests_one(folder: Path) -> None:
         message = refused(mnet(command, "tinny.mnet", cwd=folder), "MN0901")
         assert "tiny.mnet" in message
     assert "mobilenet_v2" in refused(mnet("summary", "mobilenet_v9", cwd=folder), "MN0901")
+
+
+def test_a_missing_file_is_an_object_too_for_what_reads_objects(folder: Path) -> None:
+    found = mnet("check", "tinny.mnet", "--format", "json", cwd=folder)
+    assert (found.returncode, found.stderr) == (1, "")
+    assert [item["code"] for item in json.loads(found.stdout)["diagnostics"]] == ["MN0901"]
+    (run,) = json.loads(mnet("check", "tinny.mnet", "--format", "sarif", cwd=folder).stdout)["runs"]
+    assert run["results"][0]["ruleId"] == "MN0901"
 
 
 def test_text_that_is_not_utf8_names_the_byte(folder: Path) -> None:
