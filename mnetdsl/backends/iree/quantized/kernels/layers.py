@@ -84,7 +84,7 @@ def table(shop: Workshop, op: Op, rows: int | None = None) -> ByteLayer | Unsuit
     pitch = depth if narrow else padded_size(depth, isa.lanes)
     window, maps, row = pixelwise(shop, op, (op.input,), pitch)
     kernel = ByteTable((rows or window.outputs[0]) * row, isa, len(tables), _few(rows))
-    if len(tables) > 1 and (isa.tables != "vbmi" or not narrow or kernel.size < kernel.round):
+    if len(tables) > 1 and (not narrow or kernel.size < kernel.round):
         return Unsuitable("its channels have tables of their own")
 
     # A row of it is no whole number of vectors, or too short for the tables of all channels.

@@ -6,19 +6,12 @@ import numpy as np
 import pytest
 
 from mnetdsl.backends.iree.emission import emit
-from mnetdsl.backends.iree.kernels.machine import isa_of
-from mnetdsl.backends.iree.targets import TARGETS
+from mnetdsl.backends.iree.kernels.machine import features_of, isa_of
+from mnetdsl.backends.iree.processor import lacking, recorded
 from mnetdsl.ir.core import Value
 from tests.backends.iree.quantized.cases import I8, U8, QuantizedMaker
-from tests.backends.iree.quantized.kernels.test_isas import wrong
+from tests.backends.iree.quantized.kernels.test_isas import ARM, ROWS, X86, target_of, wrong
 from tests.backends.iree.quantized.kernels.test_layers import module_of
-
-
-@pytest.fixture(scope="module", autouse=True)
-def byte_kernels() -> None:
-    isa = isa_of(TARGETS["iree-cpu"])
-    if isa is None or isa.bytes is None or isa.bytes.tables != "vbmi":
-        pytest.skip("this processor has no AVX-512 VBMI")
 
 
 def images(maker: QuantizedMaker) -> list[Value]:
@@ -35,10 +28,29 @@ def images(maker: QuantizedMaker) -> list[Value]:
     return found
 
 
-def test_images_have_the_interpreters_bits() -> None:
+@pytest.mark.parametrize("row", ["avx2", *(pytest.param(row, marks=pytest.mark.slow) for row in X86 if row != "avx2")])
+def test_images_have_the_interpreters_bits(row: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = target_of(row, monkeypatch)
+    missing = lacking(recorded(features_of(target.flags)))
+    if missing:
+        pytest.skip(f"this processor lacks {', '.join(missing)}")
+    assert set(wrong(module_of(images), target.name, batch=4).values()) == {0}
+
+
+def test_images_have_the_interpreters_bits_on_the_processor_at_hand() -> None:
     assert set(wrong(module_of(images), "iree-cpu", batch=4).values()) == {0}
 
 
-def test_all_but_the_smallest_images_take_kernels_of_ours() -> None:
-    roads = emit(module_of(images), isa=isa_of(TARGETS["iree-cpu"])).roads
-    assert [road.reason for road in roads if road.kernel is None] == ["its channels have tables of their own"]
+@pytest.mark.slow
+@pytest.mark.usefixtures("aarch64")
+@pytest.mark.parametrize("row", ARM)
+def test_images_have_the_interpreters_bits_on_aarch64(row: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set(wrong(module_of(images), target_of(row, monkeypatch).name, batch=3).values()) == {0}
+
+
+@pytest.mark.parametrize("row", list(ROWS))
+def test_all_but_the_smallest_images_take_kernels_of_ours(row: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    roads = emit(module_of(images), isa=isa_of(target_of(row, monkeypatch))).roads
+    left = [road.reason for road in roads if road.kernel is None]
+    assert set(left) <= {"its channels have tables of their own"}
+    assert len(left) <= 1
