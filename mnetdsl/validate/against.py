@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil, tanh
 
 from mnetdsl.backends.runners import Runner, check_backend, make_runner
 from mnetdsl.diagnostics import Diagnostic, MnetError, error
@@ -70,8 +71,8 @@ def validate_against(
     module: with weights, as `api.load` gives it. Quantized tensors must have the same bits; those of a float network
     may differ by `tolerance`, a fraction of a layer's largest magnitude (default: `compare.TOLERANCE`), and so may
     float layers of a quantized one; what is stored behind such a layer, or by a dense one, may differ by a step
-    (`behind_float`). inputs: made up from `seed` where None. The interpreter shows every layer; backends show those
-    that their optimized module has.
+    (`behind_float`, `steps_apart`). inputs: made up from `seed` where None. The interpreter shows every layer;
+    backends show those that their optimized module has.
     Raises `MnetError` as `validate` does, and MN1313 where the reference fails.
     """
     for name in on:
@@ -208,4 +209,20 @@ def _judged(place: Op | Port, difference: Difference, tolerance: float, loose: f
     value = place.result if isinstance(place, Op) else place.value
     if value not in loose:
         return judge(place, difference, tolerance)
-    return judge(place, difference, TOLERANCE, steps=0 if value.type.quantization is None else 1)
+    return judge(place, difference, TOLERANCE, steps=steps_apart(value))
+
+
+def steps_apart(value: Value) -> int:
+    """How far stored numbers may be apart behind float arithmetic: a step, and a softmax as far as that brings it.
+
+    Where each number of a softmax is a step s away, up or down, the logarithm of p / (1 - p) moves by 2 s at most,
+    and p by tanh(s / 2), the most that the logistic function changes over such a distance.
+    """
+    quantization, producer = value.type.quantization, value.producer
+    if quantization is None:
+        return 0
+    if producer is None or producer.opcode != "softmax":
+        return 1
+    source = producer.operand_group("input")[0].type.quantization
+    assert source is not None  # those of stored numbers take and give them
+    return 1 + ceil(tanh(source.scale[0] / 2) / quantization.scale[0])

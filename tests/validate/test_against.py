@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import mnetdsl
 from mnetdsl.api import Network
 from mnetdsl.diagnostics import ExitCode, MnetError
 from mnetdsl.importers.tflite import import_bytes
 from mnetdsl.ir.core import Module
-from mnetdsl.validate.against import behind_float, validate_against
+from mnetdsl.ir.types import ElementType, Quantization, Storage
+from mnetdsl.validate.against import behind_float, steps_apart, validate_against
 from mnetdsl.validate.cases import Cases
 from mnetdsl.validate.tflite import Reference, read_map
 from tests.backends.c.quantized.layers import Layers
@@ -132,3 +134,21 @@ def test_a_dense_layer_may_be_a_step_apart_as_the_reference_multiplies_its_sums_
     dense = layers.weighted("dense", vector, (4, 8))
     layers.output(dense)
     assert behind_float(layers.module) == {dense}
+
+
+@pytest.mark.parametrize("scale", [0.02, 0.1, 0.5])
+def test_a_softmax_may_be_as_far_apart_as_steps_of_its_input_bring_it(scale: float) -> None:
+    layers = Layers(1)
+    grid = Storage(ElementType.I8, Quantization.per_tensor(scale, 3))
+    result = Storage(ElementType.I8, Quantization.per_tensor(1 / 256, -128))
+    source = layers.op("requantize", {"input": layers.input(8)}, grid)
+    accepted = steps_apart(layers.op("softmax", {"input": source}, result))
+    x = np.random.default_rng(2).integers(-100, 100, (2000, 8)) * scale * np.array([0.05, 1.0]).repeat(1000)[:, None]
+    moved = np.abs(_softmax(x + scale * np.where(x == x.max(1, keepdims=True), 1, -1)) - _softmax(x)).max() * 256
+    assert accepted - 3 < moved < accepted
+
+
+def _softmax(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    powers = np.exp(x - x.max(1, keepdims=True))
+    found: NDArray[np.float64] = powers / powers.sum(1, keepdims=True)
+    return found
