@@ -109,6 +109,8 @@ def _without_kernels(module: Module, target: IreeTarget) -> tuple[Road, ...]:
     from mnetdsl.backends.iree.kernels.isa import ISAS
     from mnetdsl.backends.iree.kernels.roads import Road
 
+    if all(op.opcode == "constant" for op in module.graph.operations):
+        return ()
     if target.own_kernels:
         sets = ", ".join(isa.name for isa in ISAS)
         reason = f"`{target.name}` has none of the instruction sets with own kernels: {sets}"

@@ -17,6 +17,7 @@ from mnetdsl.backends.iree.versions import IREE_VERSION
 from mnetdsl.backends.targets import check_threads
 from mnetdsl.diagnostics import MnetError
 from mnetdsl.interpreter import run
+from tests.backends.iree.cases.maker import CaseMaker
 from tests.backends.iree.harness import inputs_of, small_module
 
 
@@ -136,6 +137,13 @@ def test_inputs_that_do_not_fit_are_refused(package: IreePackage) -> None:
     for array in (fitting[0], fitting[:0], fitting.astype(np.float32), np.zeros((1, 5, 4, 3), np.uint8)):
         with pytest.raises(MnetError, match="MN0621"):
             runner.run({"in0": array})
+
+
+@pytest.mark.parametrize("target", ["iree-cpu", "iree-cpu:riscv64", "iree-vulkan"])
+def test_a_network_without_layers_has_nothing_to_say_about_kernels(target: str) -> None:
+    maker = CaseMaker("net")
+    maker.output(maker.fresh(4), "same")
+    assert generate(maker.module, "net", target).roads == ()
 
 
 def test_the_manifest_says_for_how_many_threads_a_module_was_arranged(package: IreePackage) -> None:
