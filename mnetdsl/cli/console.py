@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -103,21 +106,47 @@ def advancing(message: str) -> Iterator[Callable[[str, float], None]]:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> None:
-    """A result as columns; the header is dimmed on a terminal."""
-    head, *lines = table_lines(header, rows, right)
+    """A result as columns; on a terminal the header is dimmed, and columns of words get lines of their own where it is
+    too narrow. Elsewhere a row is a line."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    head, *lines = table_lines(header, rows, right, width)
     print(f"\x1b[2m{head}\x1b[0m" if has_color(sys.stdout) else head)
     for line in lines:
         print(line)
 
 
-def table_lines(header: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[bool]) -> list[str]:
-    """Plain columns, two spaces apart; `right` says which are aligned to the right."""
+def table_lines(
+    header: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[bool], width: int | None = None
+) -> list[str]:
+    """Plain columns, two spaces apart; `right` says which are aligned to the right. `width`: what lines should keep to,
+    for which columns of words, that are aligned to the left, are broken between them."""
     cells = [list(header), *(list(row) for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
-    return [
-        "  ".join(
-            cell.rjust(width) if to_right else cell.ljust(width)
-            for cell, width, to_right in zip(row, widths, right, strict=True)
-        ).rstrip()
-        for row in cells
-    ]
+    if width is not None:
+        widths = _narrowed(cells, widths, right, width)
+    lines = []
+    for row in cells:
+        broken = [_broken(cell, width) for cell, width in zip(row, widths, strict=True)]
+        for parts in zip_longest(*broken, fillvalue=""):
+            aligned = zip(parts, widths, right, strict=True)
+            lines.append("  ".join(part.rjust(to) if end else part.ljust(to) for part, to, end in aligned).rstrip())
+    return lines
+
+
+def _narrowed(cells: Sequence[Sequence[str]], widths: Sequence[int], right: Sequence[bool], width: int) -> list[int]:
+    """The widths with the widest columns of words narrowed to one width, the largest for which lines fit, or until no
+    word is left to break at."""
+    words = [max(len(word) for row in cells for word in row[column].split() or [""]) for column in range(len(widths))]
+    found = list(widths)
+    for cap in range(max(widths), 0, -1):
+        if sum(found) + 2 * (len(found) - 1) <= width:
+            break
+        found = [
+            each if end else max(word, min(each, cap)) for each, word, end in zip(widths, words, right, strict=True)
+        ]
+    return found
+
+
+def _broken(cell: str, width: int) -> list[str]:
+    """Between words, where it is longer than `width`."""
+    return textwrap.wrap(cell, width, break_long_words=False, break_on_hyphens=False) if len(cell) > width else [cell]

@@ -13,7 +13,7 @@ import click
 import pytest
 
 from mnetdsl.cli import commands
-from mnetdsl.cli.console import talk_of_files
+from mnetdsl.cli.console import table_lines, talk_of_files
 from mnetdsl.cli.main import main
 from mnetdsl.diagnostics import ExitCode, MnetError, error
 from tests.cli.process import COMMAND, environment, mnet, refused
@@ -209,6 +209,21 @@ def test_color_only_where_it_is_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     assert not has_color(Terminal())
     assert "\x1b" not in mnet("summary", "missing.mnet").stderr
+
+
+def test_columns_of_words_are_broken_where_a_line_is_too_long_for_the_terminal() -> None:
+    header, right = ("NAME", "MAKES", "BYTES", "NOTE"), (False, False, True, False)
+    rows = [("a-long-name", "one of two words", "1,000", "three of them here"), ("b", "x", "2", "")]
+    assert table_lines(header, rows, right, 200) == table_lines(header, rows, right)
+    assert table_lines(header, rows, right, 42) == [
+        "NAME         MAKES       BYTES  NOTE",
+        "a-long-name  one of two  1,000  three of",
+        "             words              them here",
+        "b            x               2",
+    ]
+    assert max(map(len, table_lines(header, rows, right, 10))) == len(
+        "a-long-name  words  1,000  three"
+    )  # words stay whole
 
 
 LABELLED = """mnet 1
