@@ -221,9 +221,7 @@ def test_columns_of_words_are_broken_where_a_line_is_too_long_for_the_terminal()
         "             words              them here",
         "b            x               2",
     ]
-    assert max(map(len, table_lines(header, rows, right, 10))) == len(
-        "a-long-name  words  1,000  three"
-    )  # words stay whole
+    assert max(map(len, table_lines(header, rows, right, 10))) == len("a-long-name  words  1,000  three")
 
 
 LABELLED = """mnet 1
