@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,13 @@ IMPORTED = (
     "coco_ssd_mobilenet_v1_1.0_quant",
     "deeplabv3_mnv2_dm05_pascal_quant",
 )
-QUICK = ("vww_96_int8", "coco_ssd_mobilenet_v1_1.0_quant", "deeplabv3_mnv2_dm05_pascal_quant")
+QUICK = (
+    "vww_96_int8",
+    "coco_ssd_mobilenet_v1_1.0_quant",
+    "deeplabv3_mnv2_dm05_pascal_quant",
+    "mobilenet_v3_small",
+    "mobilenet_v4_conv_small",
+)
 REAL = {"matmul"}
 """Attention's products, of real numbers between stored ones."""
 
@@ -52,7 +59,7 @@ def imported(name: str, folder: Path) -> Module:
     return optimize(network.module)
 
 
-def heavy(names: tuple[str, ...]) -> list[object]:
+def heavy(names: Iterable[str]) -> list[object]:
     return [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in names]
 
 
@@ -71,8 +78,7 @@ def test_networks_that_others_quantized_have_the_interpreters_bits(name: str, tm
     assert {key: int((results[key] != array).sum()) for key, array in expected.items()} == dict.fromkeys(expected, 0)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", mnetdsl.zoo())
+@pytest.mark.parametrize("name", heavy(mnetdsl.zoo()))
 def test_of_the_zoo_in_int8_only_products_of_real_numbers_are_left(name: str) -> None:
     module, _ = quantized(name, RESOLUTION, 1.0)
     assert {opcode for _, opcode, _ in left_to_linalg(module)} <= REAL
