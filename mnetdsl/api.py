@@ -18,7 +18,7 @@ from mnetdsl import resources, sema
 from mnetdsl.diagnostics import Diagnostic, ExitCode, MnetError, Severity, error
 from mnetdsl.ir.core import Module
 from mnetdsl.sema import Instance, build
-from mnetdsl.sema.values import Value, literal
+from mnetdsl.sema.values import Value, from_python, literal, with_article
 from mnetdsl.source import SourceFile
 from mnetdsl.syntax.reader import is_file, is_folder, read_source
 
@@ -73,7 +73,24 @@ def load(name: str | Path, /, *, model: str | None = None, **parameters: Value) 
     deployment are loaded by `with_weights()`. Raises `MnetError` with all that is wrong in the file.
     """
     path, source = _read(name)
-    return _network(path, build(source, model, parameters))
+    return _network(path, build(source, model, _values(parameters)))
+
+
+def _values(parameters: Mapping[str, object]) -> dict[str, Value]:
+    """Raises `MnetError` MN0301 for each that is no value of the language."""
+    found = {name: from_python(value) for name, value in parameters.items()}
+    problems = [
+        error(
+            "MN0301",
+            f"`{name}` cannot be set to {with_article(type(parameters[name]).__name__)}",
+            help="values are numbers, True and False, strings, and lists of these",
+        )
+        for name, value in found.items()
+        if value is None
+    ]
+    if problems:
+        raise MnetError(*problems)
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _network(path: Path, instance: Instance) -> Network:
@@ -116,11 +133,12 @@ def check(name: str | Path, /, **parameters: Value) -> tuple[Diagnostic, ...]:
     Where nothing else is wrong, deployments are held to the flash and RAM of their target.
     """
     path, source = _read(name)
-    problems = sema.check(source, parameters)
+    values = _values(parameters)
+    problems = sema.check(source, values)
     if any(problem.severity is Severity.ERROR for problem in problems):
         return problems
     try:
-        networks = [_network(path, build(source, name, parameters)) for name in sema.deployments(source)]
+        networks = [_network(path, build(source, name, values)) for name in sema.deployments(source)]
     except MnetError as problem:
         return tuple(problem.diagnostics)
     return (*problems, *(problem for network in networks for problem in network.over_budget()))

@@ -41,6 +41,36 @@ def test_an_array_in_place_of_inputs_by_name_is_refused_with_the_right_call(tiny
     assert problem.help == ('write `run({"image": …})`',)
 
 
+def test_a_list_in_place_of_an_array_is_refused_with_what_makes_one(tiny: mnetdsl.Network) -> None:
+    pixels: Any = [[[0, 0, 0]] * 6] * 6
+    with pytest.raises(MnetError) as caught:
+        tiny.run({"image": pixels})
+    (problem,) = caught.value.diagnostics
+    assert (problem.code, problem.message.endswith("given is no array but list")) == ("MN0621", True)
+
+
+@pytest.mark.parametrize("channels", [np.int64(6), np.array(6), 6])
+def test_parameters_may_be_numbers_of_numpy(tmp_path: Path, channels: Any) -> None:
+    (tmp_path / "tiny.mnet").write_text(TEXT)
+    assert repr(mnetdsl.load(tmp_path, channels=channels)) == "<Network tiny of tiny.mnet, channels=6>"
+    assert mnetdsl.check(tmp_path, channels=channels) == ()
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (object(), "`channels` cannot be set to an object"),
+        (np.zeros(3), "`channels` cannot be set to a ndarray"),
+        ([1], "`channels` of model `tiny` must be int, got list [1]"),
+    ],
+)
+def test_what_no_parameter_can_be_is_refused(tmp_path: Path, value: Any, message: str) -> None:
+    (tmp_path / "tiny.mnet").write_text(TEXT)
+    with pytest.raises(MnetError) as caught:
+        mnetdsl.load(tmp_path, channels=value)
+    assert [problem.message for problem in caught.value.diagnostics] == [message]
+
+
 def test_validation_takes_inputs_and_a_tolerance(tiny: mnetdsl.Network) -> None:
     images = np.random.default_rng(0).integers(0, 256, (2, 6, 6, 3), np.uint8)
     report = tiny.validate(["numpy"], inputs={"image": images}, tolerance=0.5)

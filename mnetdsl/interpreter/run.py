@@ -117,6 +117,12 @@ def check_inputs(module: Module, inputs: Mapping[str, NDArray[AnyNumber]]) -> in
 def _input_problem(port: Port, array: NDArray[AnyNumber]) -> Diagnostic | None:
     element = port.value.type.element
     sizes = port.value.type.shape[1:]
+    if not isinstance(array, np.ndarray):
+        return error(
+            "MN0621",
+            f"input `{port.name}` needs {_expected(port)}, given is no array but {type(array).__name__}",
+            help=f"make one of it: `numpy.asarray(given, numpy.{element.dtype})`",
+        )
     if (
         array.ndim == len(sizes) + 1
         and array.shape[1:] == sizes

@@ -105,6 +105,16 @@ def as_constant(value: Value) -> Constant | None:
     return value
 
 
+def from_python(value: object) -> Value | None:
+    """What Python programs set a parameter to, NumPy's numbers and lists included; None for what is no value here."""
+    if isinstance(value, list | tuple):
+        items = [from_python(item) for item in value]
+        return None if any(item is None for item in items) else tuple(item for item in items if item is not None)
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        value = value.item()
+    return value if isinstance(value, bool | int | float | str | Symbol | Activation) else None
+
+
 def type_name(value: Value) -> str:
     """The type as the language spells it in parameters and messages."""
     match value:
