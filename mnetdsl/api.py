@@ -489,7 +489,7 @@ class Network:
 
     def validate(
         self,
-        on: Sequence[str] = ("c", "iree-cpu"),
+        on: str | Sequence[str] = ("c", "iree-cpu"),
         *,
         seed: int = 0,
         inputs: Cases | Mapping[str, NDArray[np.generic]] | None = None,
@@ -504,12 +504,12 @@ class Network:
         from mnetdsl.validate import TOLERANCE, validate
 
         chosen = TOLERANCE if tolerance is None else tolerance
-        return validate(self.module, on, seed=seed, inputs=inputs, tolerance=chosen, progress=progress)
+        return validate(self.module, _several(on), seed=seed, inputs=inputs, tolerance=chosen, progress=progress)
 
     def validate_against(
         self,
         tflite: str | Path,
-        on: Sequence[str] = ("numpy",),
+        on: str | Sequence[str] = ("numpy",),
         *,
         seed: int = 0,
         inputs: Cases | None = None,
@@ -527,12 +527,16 @@ class Network:
 
         reference = Reference(str(tflite), read_map(self.path, Path(tflite)))
         return validate_against(
-            self.module, reference, on, seed=seed, inputs=inputs, tolerance=tolerance, progress=progress
+            self.module, reference, _several(on), seed=seed, inputs=inputs, tolerance=tolerance, progress=progress
         )
 
     def __repr__(self) -> str:
         parameters = "".join(f", {name}={literal(value)}" for name, value in self.instance.parameters.items())
         return f"<Network {self.name} of {self.path.name}{parameters}>"
+
+
+def _several(names: str | Sequence[str]) -> Sequence[str]:
+    return (names,) if isinstance(names, str) else names
 
 
 def _core(target: str | None) -> Core | None:

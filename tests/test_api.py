@@ -79,6 +79,10 @@ def test_validation_takes_inputs_and_a_tolerance(tiny: mnetdsl.Network) -> None:
     assert report.tolerance == 0.5
 
 
+def test_validation_takes_one_backend_by_its_name(tiny: mnetdsl.Network) -> None:
+    assert [backend.name for backend in tiny.validate("numpy").backends] == ["numpy"]
+
+
 def test_numbers_of_the_text_need_no_weight_file(tmp_path: Path) -> None:
     path = tmp_path / "scaled.mnet"
     path.write_text("mnet 1\nmodel scaled() {\n  input x: f32[4]\n  output y = 1 - x * [1, 2, 3, 4]\n}\n")
