@@ -175,11 +175,11 @@ def prepare(
     threads: Sequence[int],
 ) -> int:
     """Writes the inputs and what each engine reads, of a quantized network from `written`; returns the multiply-adds of
-    a run of the peak, 0 for none: it is that of float32."""
+    a run of the peak, that of the precision, 0 where nothing multiplies it."""
     from mnetdsl.backends.iree.compiler import compile_mlir
     from mnetdsl.backends.iree.emission import emit
     from mnetdsl.backends.iree.kernels.machine import bfloat_of, isa_of
-    from mnetdsl.backends.iree.kernels.peak import peak_module
+    from mnetdsl.backends.iree.kernels.peak import operand, peak_of, peak_text
     from mnetdsl.backends.iree.targets import TARGETS
 
     target = TARGETS["iree-cpu"]
@@ -207,11 +207,11 @@ def prepare(
         (folder / ENGINES[OURS].file.format(threads=count)).write_bytes(compile_mlir(own, module.name, target))
     if "linalg.vmfb" in files:
         (folder / "linalg.vmfb").write_bytes(compile_mlir(emit(module).text, module.name, target))
-    if isa is None or precision != "f32":
+    kernel = None if isa is None else peak_of(isa, bfloat, stored=precision == INT8, rounds=PEAK_ROUNDS)
+    if kernel is None:
         return 0
-    text, kernel = peak_module(isa, PEAK_ROUNDS)
-    (folder / ENGINES[PEAK].file).write_bytes(compile_mlir(text, "peak", target))
-    np.save(folder / "peak.npy", np.full(isa.lanes, 0.5, np.float32))
+    (folder / ENGINES[PEAK].file).write_bytes(compile_mlir(peak_text(kernel), "peak", target))
+    np.save(folder / "peak.npy", operand(kernel))
     return kernel.macs
 
 

@@ -127,7 +127,7 @@ def test_ours_is_measured_in_bfloat16() -> None:
     (ours,) = engines
     assert ours["precision"] == "bf16"
     assert 1e-5 < ours["difference"] < 0.1
-    assert ours["peak_share"] is None
+    assert 0 < ours["peak_share"] < 1.5
 
 
 def test_missing_packages_are_all_named(monkeypatch: pytest.MonkeyPatch) -> None:

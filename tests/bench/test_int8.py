@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import mnetdsl
+from mnetdsl.backends.iree.kernels.machine import isa_of
+from mnetdsl.backends.iree.targets import TARGETS
 from mnetdsl.bench import Request, measure
 from mnetdsl.bench.int8_module import inputs_elsewhere, random_inputs
 from mnetdsl.ir.core import Module
@@ -60,3 +62,4 @@ def test_ours_is_exact_and_measured_beside_another_engine(written: Module) -> No
     assert isinstance(engines, list)
     assert [(each["engine"], each["precision"]) for each in engines] == [("mnetdsl", "int8"), ("litert", "int8")]
     assert engines[0]["difference"] == 0.0
+    assert isa_of(TARGETS["iree-cpu"]) is None or 0 < engines[0]["peak_share"] < 1.5

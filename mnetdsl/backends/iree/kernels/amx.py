@@ -69,9 +69,7 @@ def multiply(pixels: list[tuple[Memory, Position]], pitch: int, weights: list[tu
         intrinsic("llvm.x86.tileloadd64", [_tile(4 + i), _pointer(memory, at, 2), apart])
     for j, (memory, at) in enumerate(weights):
         intrinsic("llvm.x86.tileloadd64", [_tile(6 + j), _pointer(memory, at, 2), line])
-    for i in range(len(pixels)):
-        for j in range(len(weights)):
-            intrinsic("llvm.x86.tdpbf16ps", [_tile(2 * i + j), _tile(4 + i), _tile(6 + j)])
+    _products("llvm.x86.tdpbf16ps", len(pixels), len(weights))
 
 
 def multiply_bytes(pixels: list[tuple[Memory, Position]], pitch: int, weights: list[tuple[Memory, Position]]) -> None:
@@ -82,9 +80,24 @@ def multiply_bytes(pixels: list[tuple[Memory, Position]], pitch: int, weights: l
         intrinsic("llvm.x86.tileloadd64", [_tile(4 + i), _pointer(memory, at, 1), apart])
     for j, (memory, at) in enumerate(weights):
         intrinsic("llvm.x86.tileloadd64", [_tile(6 + j), _pointer(memory, at, 1), line])
-    for i in range(len(pixels)):
-        for j in range(len(weights)):
-            intrinsic("llvm.x86.tdpbusd", [_tile(2 * i + j), _tile(4 + i), _tile(6 + j)])
+    _products("llvm.x86.tdpbusd", len(pixels), len(weights))
+
+
+def hold(tile: Memory) -> None:
+    """The same bytes, those of a tile, in all tiles of pixels and of weights."""
+    for number in range(4, 8):
+        intrinsic("llvm.x86.tileloadd64", [_tile(number), _pointer(tile, 0, 1), _i64(BYTES)])
+
+
+def multiply_held(sums: str) -> None:
+    """The products of what tiles hold, to the sums of a whole block: of bfloat16 where these are f32, else of bytes."""
+    _products("llvm.x86.tdpbf16ps" if sums == "f32" else "llvm.x86.tdpbusd", 2, 2)
+
+
+def _products(instruction: str, height: int, width: int) -> None:
+    for i in range(height):
+        for j in range(width):
+            intrinsic(instruction, [_tile(2 * i + j), _tile(4 + i), _tile(6 + j)])
 
 
 def store(height: int, sums: Memory, rows: int = ROWS, width: int = 2) -> None:
