@@ -27,6 +27,8 @@ import numpy as np
 import mnetdsl
 from mnetdsl.backends.iree import generate
 from mnetdsl.backends.iree.manifest import Manifest
+from mnetdsl.backends.iree.runner import PackageRunner
+from mnetdsl.cli.script import count, run_script
 
 TARGETS = ("iree-vulkan:linalg", "iree-vulkan:simt")
 
@@ -117,6 +119,7 @@ def measure(network: str, weights: str | None, rounds: int) -> None:
             started = time.perf_counter()
             package = generate(module, "net", target)
             compiled[target] = time.perf_counter() - started
+            PackageRunner(package)  # says what is wrong where there is no device
             for name, data in package.files.items():
                 (folder / name).write_bytes(data)
             runners[target] = Runner(folder, shaders)
@@ -138,7 +141,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("network", nargs="?", default="mobilenet_v2")
     parser.add_argument("--weights")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=count, default=7)
     parser.add_argument("--serve", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve is not None:
@@ -148,4 +151,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(run_script(main))

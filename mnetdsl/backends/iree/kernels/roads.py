@@ -79,7 +79,7 @@ class Roads:
             self._taken[op] = None  # its place among the others, which may stand between joined layers
             if op is join.layers[-1]:
                 name = join.emit()
-                names = tuple(each.name for each in join.layers)
+                names = tuple(each.name for each in join.layers) if len(join.layers) > 1 else ()
                 self._taken |= {each: Road(each.location, each.opcode, name, joined=names) for each in join.layers}
             return True
         road = self._taken[op] = self._road(op)
