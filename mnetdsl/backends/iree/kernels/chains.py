@@ -36,13 +36,15 @@ class Chaining:
 
     threads: that will run it. bands: workgroups of a chain, each with a halo of its own. streamed: bytes of a layer's
     weights up to which it may be in a chain, which reads them again for each row. workgroups: of a layer, about;
-    setting up tiles takes each of them a while.
+    setting up tiles takes each of them a while. alone: whether it is known that one thread runs all of it, which finds
+    in its core's cache what it has asked for.
     """
 
     threads: int = 1
     bands: int = 4
     streamed: int = 70 * 1024
     workgroups: int = WORKGROUPS
+    alone: bool = False
 
 
 def chaining_for(threads: int | None) -> Chaining:
@@ -50,7 +52,7 @@ def chaining_for(threads: int | None) -> Chaining:
     if threads is None:
         return Chaining()
     if threads == 1:
-        return Chaining(bands=1, workgroups=1)
+        return Chaining(bands=1, workgroups=1, alone=True)
     return Chaining(threads, bands=threads, streamed=300 * 1024, workgroups=4 if threads == 2 else WORKGROUPS)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any, TypeVar
 
+from mnetdsl.backends.iree.kernels.ahead import Asking
 from mnetdsl.backends.iree.kernels.chain import Chain, Layer, Stage
 from mnetdsl.backends.iree.kernels.chains import Chaining, Join
 from mnetdsl.backends.iree.kernels.channels import Elementwise as ElementwiseKernel
@@ -37,6 +38,7 @@ class Workshop(Shop):
 
     isa: Isa
     chaining: Chaining
+    asking: Mapping[Op, Asking] = field(default_factory=dict)
     _known: dict[object, Any] = field(default_factory=dict, repr=False)
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -56,6 +58,8 @@ def filter_layer(shop: Workshop, op: Op) -> str | Unsuitable:
     source = shop.map(filter.input) if filter.takes_map(shop.storage) else shop.scope.packed(filter.input)
     kernel = filter.kernel(shop.isa, source.pitch, shop.storage, shop.elements(op, source.element))
     value = source.value
+    if isinstance(kernel, Pointwise) and op in shop.asking:
+        kernel = replace(kernel, upcoming=shop.asking[op].upcoming, near=shop.asking[op].near)
     if isinstance(kernel, TileConvolution) and filter.kind == "convolution" and kernel.window != filter.window:
         (value,) = shop.executables.dispatch(PadMap(filter.window, kernel.window.size, source.pitch), [value])
     arguments = [value, *_parameters(shop, op, filter, kernel)]

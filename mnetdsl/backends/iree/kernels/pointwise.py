@@ -24,6 +24,17 @@ PREFETCHED = {True: 16_000, False: 100_000}
 """Weights from which the next panel is asked for while this one is used, for few rows and for many: the fewer rows, the
 less time there is to wait for weights, which the layers before have driven out of the nearer caches."""
 
+LINE = 16
+"""Elements of a line of the cache."""
+
+
+@dataclass(frozen=True)
+class Upcoming:
+    """Constants of layers behind that a kernel asks for: `size` elements, `distance` from where its weights begin."""
+
+    distance: int
+    size: int
+
 
 @dataclass(frozen=True)
 class Pointwise:
@@ -39,6 +50,9 @@ class Pointwise:
     """Channels of the layer where these are only a panel of it."""
     onto: bool = False
     """Whether sums begin with what the output holds, instead of the bias."""
+    upcoming: Upcoming | None = None
+    near: bool = False
+    """Whether another kernel has asked for the weights."""
 
     @property
     def name(self) -> str:
@@ -120,6 +134,8 @@ class Pointwise:
         pixels = source.from_(row * self.pitch)
         panel = weights.from_(channel * self.depth)
         ahead = self._ahead(row, channel)
+        unroll = self.block.unroll if self.depth % self.block.unroll == 0 else 1
+        upcoming, pace = self._upcoming(row, vector, unroll)
         places = [(row + i // vectors) * self.channels + channel + i % vectors * lanes for i in range(rows * vectors)]
         if self.onto:
             sums = [target.vector(at, lanes) for at in places]
@@ -133,9 +149,9 @@ class Pointwise:
             factors = [pixels.spread(k + r * self.pitch, lanes) for r in range(rows)]
             return [multiply_add(factors[i // vectors], taps[i % vectors], sum) for i, sum in enumerate(sums)]
 
-        unroll = self.block.unroll if self.depth % self.block.unroll == 0 else 1
-
         def steps(k: Position, sums: list[MlirValue]) -> list[MlirValue]:
+            if pace:
+                weights.prefetch(upcoming + k * pace)
             for index in range(unroll):
                 sums = step(k + index, sums)
             return sums
@@ -149,7 +165,7 @@ class Pointwise:
     def _ahead(self, row: Position, channel: Position) -> Position | None:
         """Where in the next panel this block's prefetches begin: each block of rows asks for one of its vectors' share,
         so that the first few blocks bring the panel."""
-        if self.rows >= MANY_ROWS or self.rows == 1:
+        if self.rows >= MANY_ROWS or self.rows == 1 or self.near:
             return None
         if self.depth * max(self.channels, self.beside) < PREFETCHED[self.rows <= FEW_ROWS]:
             return None
@@ -157,3 +173,13 @@ class Pointwise:
         share = row // self.block.rows % self.block.vectors
         wanted = (channel + width) * self.depth + share * (self.depth * self.lanes)
         return wanted if self.beside else least(wanted, self.depth * (self.channels - self.lanes))
+
+    def _upcoming(self, row: Position, vector: Position, unroll: int) -> tuple[Position, int]:
+        """Where this block begins to ask for what comes next, and how many elements further each step along the depth
+        does so: a round of the loop asks for a line, and the one beside it comes along. Only within few rows."""
+        if self.upcoming is None:
+            return 0, 0
+        tiles = -(-self.rows // self.block.rows)
+        pace = -(-self.upcoming.size // (self.depth * tiles * self.panels))
+        block = vector // self.block.vectors * tiles + row // self.block.rows
+        return block * (pace * self.depth) + self.upcoming.distance, min(pace, 2 * LINE // unroll)

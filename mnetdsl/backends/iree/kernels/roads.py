@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
+from mnetdsl.backends.iree.kernels.ahead import find_asking
 from mnetdsl.backends.iree.kernels.chains import find_joins
 from mnetdsl.backends.iree.kernels.filters import Unsuitable
 from mnetdsl.backends.iree.kernels.layers import OWN_LAYERS, Workshop, join_floats
@@ -102,6 +103,9 @@ def vector_roads(shop: Workshop, graph: Graph, results: Collection[Value]) -> Ro
     """For processors with vectors. `results` are values that the function returns."""
     whole = shop.storage.bfloat is None
     floats = find_joins(graph, shop.scope.array, shop.isa, results, shop.chaining) if whole else []
+    if whole and shop.chaining.alone:
+        joined = {op for join in floats for op in join.layers}
+        shop = replace(shop, asking=find_asking(graph, shop.scope.array, shop.isa, joined))
     joins = [
         *(Joined(join.layers, partial(join_floats, shop, join)) for join in floats),
         *(Joined(tuple(chain), partial(join_bytes, shop, chain)) for chain in find_byte_chains(shop, graph, results)),
