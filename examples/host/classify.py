@@ -97,8 +97,12 @@ def main() -> None:
     parser.add_argument("--threads", type=count, default=1)
     parser.add_argument("--runs", type=count, default=1)
     asked = parser.parse_args()
-    network = Network(asked.module, asked.threads)
-    image = np.load(asked.image)
+    try:
+        network = Network(asked.module, asked.threads)
+        image = np.load(asked.image)
+    except (OSError, ValueError, KeyError, RuntimeError) as problem:
+        # A file that is missing or damaged, or a module for another device.
+        sys.exit(f"{asked.module.name} and {asked.image.name} cannot be loaded: {problem}")
     check(image, network.manifest["inputs"][0])
     held = network.upload(image)
     times = []

@@ -38,7 +38,7 @@ class PackageRunner:
         try:
             self._session = _open(target, package)
         except SessionError as problem:
-            raise MnetError(_explain(problem, self.manifest.name, target.name)) from None
+            raise MnetError(_explain(problem, self.manifest, target.name)) from None
         self.device = self._session.device
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -54,7 +54,7 @@ class PackageRunner:
             try:
                 results = self._session.call(image, wanted)
             except SessionError as problem:
-                raise MnetError(_explain(problem, self.manifest.name, self.manifest.target)) from None
+                raise MnetError(_explain(problem, self.manifest, self.manifest.target)) from None
             for column, result in zip(columns, results, strict=True):
                 column.append(result)
         return {port.name: np.concatenate(column) for port, column in zip(self.manifest.outputs, columns, strict=True)}
@@ -107,8 +107,11 @@ def _open(target: IreeTarget, package: IreePackage) -> Session | RemoteSession |
     return kind(package.vmfb, function, target.driver)
 
 
-def _explain(problem: SessionError, name: str, target: str) -> Diagnostic:
-    detail = " ".join(problem.detail.split())[:400]
+def _explain(problem: SessionError, manifest: Manifest, target: str) -> Diagnostic:
+    name, detail = manifest.name, " ".join(problem.detail.split())[:400]
+    said: tuple[str, ...] = (f"IREE says: {detail}",)
+    if manifest.capabilities:
+        said += (f"its shaders need {', '.join(manifest.capabilities)} (SPIR-V's names), which the device may lack",)
     if problem.stage == "device" and TARGETS[target].driver == "vulkan":
         loader = "loader library not found" in detail
         return error(
@@ -126,7 +129,7 @@ def _explain(problem: SessionError, name: str, target: str) -> Diagnostic:
             "MN1224",
             f"the IREE module `{name}` cannot be loaded for {target}",
             help="it is damaged, or made by another version of IREE or for another machine: compile the network again",
-            notes=f"IREE says: {detail}",
+            notes=said,
         )
     if problem.stage == "died":
         return error(
@@ -138,6 +141,7 @@ def _explain(problem: SessionError, name: str, target: str) -> Diagnostic:
         )
     return error(
         "MN1227",
-        f"running `{name}` on {target} failed: {detail}",
+        f"running `{name}` on {target} failed",
         help="check that the device has enough free memory, and try `--on iree-cpu`",
+        notes=said,
     )
