@@ -45,6 +45,10 @@ def emit(module: Module, target: str | None = None) -> str:
     if target is None:
         return emit_text(module).text
     as_which = target_of(target, quantized=module.quantized)
-    kernels = as_which.simt and as_which.own_kernels
-    text = emit_text(module, isa=isa_of(as_which), device=as_which.device, simt=as_which.simt, simt_kernels=kernels)
-    return text.text
+    return emit_text(
+        module,
+        isa=isa_of(as_which),
+        device=as_which.device,
+        simt=as_which.simt,
+        simt_kernels=as_which.simt_kernels,
+    ).text

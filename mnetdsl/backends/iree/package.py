@@ -72,7 +72,6 @@ def generate(
     graph = module.graph
     layers = observed_layers(module, observe)
     isa = isa_of(compiled)
-    simt_kernels = compiled.simt and compiled.own_kernels
     bfloat = bfloat_of(compiled) if precision == "bf16" else None
     emitted = emit(
         module,
@@ -80,7 +79,7 @@ def generate(
         isa,
         device=compiled.device,
         simt=compiled.simt,
-        simt_kernels=simt_kernels,
+        simt_kernels=compiled.simt_kernels,
         bfloat=bfloat,
         threads=threads,
     )

@@ -29,6 +29,11 @@ class IreeTarget:
     quantized: str | None = None
     architecture: str | None = None
 
+    @property
+    def simt_kernels(self) -> bool:
+        """Whether layers may run by own kernels of scalar invocations."""
+        return self.simt and self.own_kernels
+
 
 VULKAN = "vulkan"
 """The driver's name."""

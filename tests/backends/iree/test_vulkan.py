@@ -32,7 +32,7 @@ def package() -> IreePackage:
 def test_a_module_keeps_to_one_queue_and_the_host_waits_once(name: str) -> None:
     """On two queues that wait for each other, IREE loses devices of Mesa now and then; each wait takes milliseconds."""
     target = TARGETS[name]
-    text = emit(all_operations(), device=target.device, simt=True, simt_kernels=target.own_kernels).text
+    text = emit(all_operations(), device=target.device, simt=True, simt_kernels=target.simt_kernels).text
     command = [str(compiler_path()), "-", "-o", "-", "--compile-to=hal", *target.flags]
     scheduled = subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
     queues = re.findall(r"hal\.device\.queue\.\w+.*?affinity\((%\S+)\)", scheduled)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,8 +19,8 @@ from mnetdsl.interpreter import run
 from mnetdsl.ir.core import Module
 from mnetdsl.passes.pipelines import optimize
 from tests.backends.iree.quantized.kernels.test_simt_networks import RESOLUTION, quantized
+from tests.real_data import tflite
 
-MODELS = Path(os.environ.get("MNET_DATA", Path(__file__).parents[5] / ".." / "shared" / "data")) / "models"
 IMPORTED = (
     "vww_96_int8",
     "mobilenet_v1_0.25_224_quant",
@@ -50,10 +49,7 @@ def left_to_linalg(module: Module) -> list[tuple[str, str, str]]:
 
 
 def imported(name: str, folder: Path) -> Module:
-    path = MODELS / f"{name}.tflite"
-    if not path.is_file():
-        pytest.skip(f"{path} is not there; MNET_DATA names the folder that holds models/")
-    files = import_tflite(path).files
+    files = import_tflite(tflite(name)).files
     write_folder(folder, files)
     network = mnetdsl.load(next(folder / file for file in files if file.endswith(".mnet"))).with_weights()
     return optimize(network.module)

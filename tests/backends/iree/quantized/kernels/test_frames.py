@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from mnetdsl.backends.iree.emission import emit
-from mnetdsl.backends.iree.kernels.machine import features_of, isa_of
-from mnetdsl.backends.iree.processor import lacking, recorded
+from mnetdsl.backends.iree.kernels.machine import isa_of
 from mnetdsl.ir.core import Value
 from tests.backends.iree.quantized.cases import I8, U8, QuantizedMaker
-from tests.backends.iree.quantized.kernels.test_isas import ARM, ROWS, X86, target_of, wrong
+from tests.backends.iree.quantized.kernels.byte_harness import EVERY_ROW, require_row
+from tests.backends.iree.quantized.kernels.test_isas import ROWS, target_of, wrong
 from tests.backends.iree.quantized.kernels.test_layers import module_of
 
 
@@ -28,24 +28,15 @@ def images(maker: QuantizedMaker) -> list[Value]:
     return found
 
 
-@pytest.mark.parametrize("row", ["avx2", *(pytest.param(row, marks=pytest.mark.slow) for row in X86 if row != "avx2")])
-def test_images_have_the_interpreters_bits(row: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    target = target_of(row, monkeypatch)
-    missing = lacking(recorded(features_of(target.flags)))
-    if missing:
-        pytest.skip(f"this processor lacks {', '.join(missing)}")
+@pytest.mark.parametrize("row", EVERY_ROW)
+def test_images_have_the_interpreters_bits(row: str, request: pytest.FixtureRequest) -> None:
+    target = target_of(row, request.getfixturevalue("monkeypatch"))
+    require_row(row, target, request)
     assert set(wrong(module_of(images), target.name, batch=4).values()) == {0}
 
 
 def test_images_have_the_interpreters_bits_on_the_processor_at_hand() -> None:
     assert set(wrong(module_of(images), "iree-cpu", batch=4).values()) == {0}
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("aarch64")
-@pytest.mark.parametrize("row", ARM)
-def test_images_have_the_interpreters_bits_on_aarch64(row: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert set(wrong(module_of(images), target_of(row, monkeypatch).name, batch=3).values()) == {0}
 
 
 @pytest.mark.parametrize("row", list(ROWS))

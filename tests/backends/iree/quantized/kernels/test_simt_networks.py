@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from pathlib import Path
 
@@ -24,12 +23,12 @@ from mnetdsl.validate import validate
 from tests.backends.iree.harness import inputs_of, require_target
 from tests.backends.iree.quantized.cases import I8, QuantizedMaker, storage
 from tests.backends.iree.quantized.kernels.simt_harness import TARGET, built
+from tests.real_data import tflite
 
 PLAIN = Settings(
     "min-max", equalize=False, techniques=Techniques(mse_scales=False, learned_rounding=False, bias_correction=False)
 )
 RESOLUTION = 96
-MODELS = Path(os.environ.get("MNET_DATA", Path(__file__).parents[5] / ".." / "shared" / "data")) / "models"
 
 
 @cache
@@ -101,10 +100,7 @@ def test_layers_that_are_observed_have_the_interpreters_bits() -> None:
 def test_networks_that_others_quantized_have_the_interpreters_bits_in_every_layer(name: str, tmp_path: Path) -> None:
     """Signed numbers with a scale a channel, unsigned ones with weights of nine bits, and with gates."""
     require_target("iree-vulkan")
-    path = MODELS / f"{name}.tflite"
-    if not path.is_file():
-        pytest.skip(f"{path} is not there; MNET_DATA names the folder that holds models/")
-    files = import_tflite(path).files
+    files = import_tflite(tflite(name)).files
     write_folder(tmp_path, files)
     module = mnetdsl.load(next(tmp_path / file for file in files if file.endswith(".mnet"))).with_weights().module
     report = validate(module, [TARGET])
